@@ -1,0 +1,175 @@
+"""The thesis' systems as data: what is trained (EXPERIMENTS) and at what scale (PROFILES)."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from ctgan_utils.runtime import UserError, nearest
+
+
+@dataclass(frozen=True)
+class ThesisRecord:
+    """What the thesis reports of a system; nothing here changes how it is trained."""
+
+    section: str
+    figures: tuple[str, ...]
+    epochs: int | None = None
+    fid: float | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One system: its networks, its objective and its optimiser. Defaults are those of the thesis.
+
+    Where the thesis leaves a choice open, the field's comment names the readings.
+    """
+
+    name: str
+    # networks
+    network: str = "small"
+    image_size: int = 64  # pixels, a power of two from 8
+    z_dim: int = 128  # numbers in a latent z
+    stem_channels: int = 1  # of the 4x4 map behind the linear layer: 1 as printed, 8 keeps 128 numbers
+    kernel_size: int = 0  # pixels, odd: the learnable kernel on the 4x4 map; 0 for none
+    width: int = 64  # G has 2, 4, 8, ... times as many channels from the image down; D has 1, 2, 4, ...
+    interpolation: str = "bilinear"  # of the additions; or nearest
+    # objective
+    objective: str = "wgan-gp"
+    gradient_penalty: float = 10.0  # its weight lambda
+    critic_steps: int = 5  # per generator step
+    # optimisation
+    batch_size: int = 64
+    learning_rate: float = 2e-4  # of the generator
+    critic_learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    ema_half_life: int = 10_000  # generated images until a weight counts half in G_ema
+    thesis: ThesisRecord = field(default=ThesisRecord("", ()), compare=False)
+
+    def __post_init__(self):
+        for name, valid, rule in (
+            ("network", self.network in NETWORKS, f"one of {', '.join(NETWORKS)}"),
+            ("image_size", self.image_size in (8, 16, 32, 64, 128, 256), "8, 16, 32, 64, 128 or 256"),
+            ("z_dim", self.z_dim >= 1, "at least 1"),
+            ("stem_channels", self.stem_channels >= 1, "at least 1"),
+            ("kernel_size", self.kernel_size in (0, 3, 5, 7), "0, 3, 5 or 7"),
+            ("width", self.width >= 1, "at least 1"),
+            ("interpolation", self.interpolation in INTERPOLATIONS, f"one of {', '.join(INTERPOLATIONS)}"),
+            ("objective", self.objective in OBJECTIVES, f"one of {', '.join(OBJECTIVES)}"),
+            ("gradient_penalty", self.gradient_penalty >= 0, "at least 0"),
+            ("critic_steps", self.critic_steps >= 1, "at least 1"),
+            ("batch_size", self.batch_size >= 2, "at least 2, for batch normalisation"),
+            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("critic_learning_rate", self.critic_learning_rate > 0, "above 0"),
+            ("beta1", 0 <= self.beta1 < 1, "from 0 to below 1"),
+            ("beta2", 0 <= self.beta2 < 1, "from 0 to below 1"),
+            ("ema_half_life", self.ema_half_life >= 1, "at least 1"),
+        ):
+            if not valid:
+                raise UserError(f"{name}={getattr(self, name)}: it must be {rule}")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A scale at which the whole course runs."""
+
+    name: str
+    phantoms: int  # slices of the built-in phantom
+    steps: int | None  # generator steps; None for the thesis' epochs
+    evaluated: int  # images on each side of a Fréchet distance, at most
+    overrides: dict  # fields of every Experiment
+
+
+NETWORKS = ("small",)
+OBJECTIVES = ("wgan-gp",)
+INTERPOLATIONS = ("bilinear", "nearest")
+
+# A single critic step at a faster rate stands in for five (Heusel 2017), with the momentum of Gulrajani 2017:
+# on two CPU cores this shows anatomy in minutes, where the settings of the thesis take hours.
+_SHORT = {
+    "width": 16,
+    "critic_steps": 1,
+    "learning_rate": 5e-4,
+    "critic_learning_rate": 2e-3,
+    "beta1": 0.0,
+    "beta2": 0.9,
+}
+
+EXPERIMENTS = {
+    e.name: e
+    for e in (
+        Experiment("small", thesis=ThesisRecord("3.2.1", ("3.3", "3.7", "4.18"), 7000, 64)),
+        Experiment("small-kernel", kernel_size=3, thesis=ThesisRecord("3.1.1", ("4.19",), 7000, 264)),
+    )
+}
+
+PROFILES = {
+    p.name: p
+    for p in (
+        Profile("smoke", 64, 4, 32, {"width": 2, "batch_size": 8, "critic_steps": 1}),
+        Profile("lesson", 2_000, 1_500, 1_000, _SHORT),
+        Profile("thesis", 12_446, None, 5_000, {}),
+    )
+}
+
+
+def get_experiment(name, profile="thesis", settings=()):
+    """The experiment of that name at a profile's scale, with "field=value" settings on top.
+
+    Raises UserError for an unknown name, profile or field, or for a value that does not fit.
+    """
+    if name not in EXPERIMENTS:
+        raise UserError(f"{name}: no such experiment; {nearest(name, EXPERIMENTS)}")
+    chosen = dict(get_profile(profile).overrides)
+    chosen.update(_parse(setting) for setting in settings)
+    return replace(EXPERIMENTS[name], **chosen)
+
+
+def get_profile(name):
+    """The profile of that name. Raises UserError for an unknown one."""
+    if name not in PROFILES:
+        raise UserError(f"{name}: no such profile; {nearest(name, PROFILES)}")
+    return PROFILES[name]
+
+
+def total_steps(profile, experiment, n_images, epochs=None):
+    """Generator steps of a run: the profile's, or those of the epochs given, or of the thesis' epochs.
+
+    An epoch is one batch per generator step, as in the course code that the thesis builds on.
+    """
+    if epochs is None and profile.steps is not None:
+        return profile.steps
+    return (epochs or experiment.thesis.epochs) * math.ceil(n_images / experiment.batch_size)
+
+
+def _parse(setting):
+    """ "field=value" as (field, value), the value in the field's type."""
+    name, separator, text = setting.partition("=")
+    types = {f.name: f.type for f in fields(Experiment) if f.name not in ("name", "thesis")}
+    if not separator:
+        raise UserError(f"--set {setting}: write it as field=value")
+    if name not in types:
+        raise UserError(f"--set {name}: no such field; {nearest(name, types)}")
+    try:
+        return name, types[name](text)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}[types[name]]
+        raise UserError(f"--set {setting}: {name} must be {kind}") from None
+
+
+def to_dict(experiment):
+    """The experiment as plain JSON values."""
+    return asdict(experiment)
+
+
+def from_dict(values):
+    """The experiment that to_dict wrote."""
+    record = ThesisRecord(**{**values["thesis"], "figures": tuple(values["thesis"]["figures"])})
+    return Experiment(**{**values, "thesis": record})
+
+
+def difference(a, b):
+    """The first field in which two experiments differ, as (name, value of a, value of b), or None."""
+    for f in fields(Experiment):
+        if f.compare and getattr(a, f.name) != getattr(b, f.name):
+            return f.name, getattr(a, f.name), getattr(b, f.name)
+    return None

@@ -1,0 +1,117 @@
+"""Figures of chapter 4: data, samples, losses, and the distributions of features."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from sklearn.decomposition import PCA
+
+from ctgan_utils.figures import FAKE, REAL, STYLE, add_caption, new_figure, show_image
+
+
+def images_figure(images, caption, titles=None, columns=8, scale=1.1):
+    """Images uint8 [N, 1, H, W] or [N, H, W] in a grid (figures 3.3, 4.18, 4.19, and class examples)."""
+    images = np.asarray(images).reshape(len(images), *images.shape[-2:])
+    rows = -(-len(images) // columns)
+    height = scale * rows * (1.2 if titles else 1.0)
+    fig, axes = new_figure(rows, columns, figsize=(scale * columns, height + 0.4), squeeze=False)
+    for k, axis in enumerate(axes.flat):
+        if k < len(images):
+            show_image(axis, images[k], titles[k] if titles else None)
+        else:
+            axis.axis("off")
+    fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    return add_caption(fig, caption)
+
+
+def counts_figure(data):
+    """Slices per class of a CTImages."""
+    fig, axis = new_figure(figsize=(5, 2.2))
+    counts = data.counts()
+    bars = axis.barh(list(counts), list(counts.values()), color=REAL)
+    axis.bar_label(bars, fmt="{:,.0f}", padding=3)
+    axis.set_xlabel("slices")
+    return add_caption(fig, f"Slices per class; {data.source}.")
+
+
+def grey_levels_figure(data):
+    """Share of pixels at each grey level, by class."""
+    fig, axis = new_figure(figsize=(7, 2.8))
+    for k, name in enumerate(data.classes):
+        pixels = data.images[data.labels == k].numpy()
+        share, edges = np.histogram(pixels, bins=64, range=(0, 256))
+        axis.stairs(share / pixels.size, edges, label=name)
+    axis.set(xlabel="grey level (0 to 255)", ylabel="share of pixels (log)", yscale="log")
+    axis.legend(ncols=len(data.classes))
+    return add_caption(fig, f"Grey levels by class: the peak at 0 is air; {data.source}.")
+
+
+def losses_figure(histories, caption):
+    """Figure 4.27: what the critic and the generator minimise, for {name of a run: history}.
+
+    The critic's estimate (left) is the curve to read; the generator's loss has no meaning of its own.
+    """
+    fig, axes = new_figure(1, 3, figsize=(11, 2.8))
+    panels = (
+        ("estimate", "critic's estimate $E\\,C(x) - E\\,C(G(z))$"),
+        ("penalty", "gradient penalty (unweighted)"),
+        ("generator_loss", "generator loss $-E\\,C(G(z))$"),
+    )
+    for axis, (name, label) in zip(axes, panels):
+        for run, history in histories.items():
+            axis.plot(
+                [row["images"] / 1e3 for row in history], [row[name] for row in history], lw=1, label=run
+            )
+        axis.set(xlabel="real images seen (thousands)", title=label)
+    axes[1].set_yscale("log")
+    axes[0].legend()
+    return add_caption(fig, caption)
+
+
+def gaussian_samples(features, n, rng):
+    """n draws from the Gaussian with the features' mean and covariance, float [n, d] (thesis 4.3.1)."""
+    return rng.multivariate_normal(features.mean(0), np.cov(features, rowvar=False), n, method="eigh")
+
+
+def pca_figure(real, fake, dimensions, caption):
+    """Figures 4.1 and 4.2: two feature sets [N, d] on the first 3 or 2 principal components of both."""
+    pca = PCA(dimensions).fit(np.concatenate([real, fake]))
+    with plt.rc_context(STYLE):
+        fig = plt.figure(figsize=(5.5, 4.6), layout="constrained")
+        axis = fig.add_subplot(projection="3d" if dimensions == 3 else None)
+    plt.close(fig)
+    for features, colour, name in ((real, REAL, "real"), (fake, FAKE, "generated")):
+        axis.scatter(*pca.transform(features).T, s=6, alpha=0.5, color=colour, label=name, linewidths=0)
+    shares = pca.explained_variance_ratio_
+    labels = [f"component {k + 1} ({share:.0%} of variance)" for k, share in enumerate(shares)]
+    axis.set(**dict(zip(("xlabel", "ylabel", "zlabel"), labels)))
+    axis.legend()
+    return add_caption(fig, caption)
+
+
+def densities_figure(real, fake, features, caption):
+    """Figures 4.3 to 4.5: kernel density estimates of single features; real or fake may be None."""
+    fig, axes = new_figure(1, len(features), figsize=(3.1 * len(features), 2.6), sharey=False)
+    for axis, k in zip(axes, features):
+        for values, colour, label in ((real, REAL, "real"), (fake, FAKE, "generated")):
+            if values is not None:
+                sns.kdeplot(values[:, k], ax=axis, color=colour, fill=True, label=label)
+        axis.set(xlabel=f"feature {k}", ylabel="density")
+    axes[0].legend()
+    return add_caption(fig, caption)
+
+
+def pairs_figure(real, fake, features, caption):
+    """Figure 4.6: densities of features by pairs."""
+    names = [f"feature {k}" for k in features]
+    table = pd.concat(
+        [
+            pd.DataFrame(values[:, features], columns=names).assign(images=label)
+            for values, label in ((real, "real"), (fake, "generated"))
+        ]
+    )
+    colours = {"real": REAL, "generated": FAKE}
+    grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=1.9)
+    plt.close(grid.figure)
+    grid.figure.text(0.01, -0.02, caption, fontsize=8, color="0.35")
+    return grid.figure

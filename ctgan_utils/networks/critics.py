@@ -1,0 +1,33 @@
+"""Critics: from images to one score each, without a sigmoid."""
+
+import math
+
+import torch
+from torch import nn
+
+from ctgan_utils.networks.blocks import initialise
+
+
+class ConvCritic(nn.Module):
+    """Images [N, 1, S, S] -> float32 scores [N]: DCGAN's discriminator less sigmoid and normalisation.
+
+    Strided convolutions (kernel 4) halve the resolution down to 4x4 while the channels double from width;
+    one more convolution sums the 4x4 map up. The thesis does not describe its critic; batch normalisation
+    would tie the images of a batch together, and the gradient penalty is per image (Gulrajani 2017, 4).
+    """
+
+    def __init__(self, image_size=64, width=64):
+        super().__init__()
+        halvings = int(math.log2(image_size // 4))
+        channels = [1, *(width * 2**k for k in range(halvings))]
+        layers = []
+        for before, after in zip(channels, channels[1:]):
+            layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers)
+        self.score = nn.Conv2d(channels[-1], 1, kernel_size=4)
+        self.apply(initialise)
+
+    def forward(self, images):
+        features = self.layers(images)
+        with torch.autocast(images.device.type, enabled=False):  # bf16 would round scores to three digits
+            return self.score(features.float()).flatten()

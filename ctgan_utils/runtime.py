@@ -1,0 +1,121 @@
+"""The machine and the user: errors, seeds, device, precision, progress, files written whole."""
+
+import difflib
+import json
+import math
+import os
+import platform
+import random
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+HEADLESS_LINES = 18  # of progress, besides the first and the last
+
+
+class UserError(ValueError):
+    """A mistake a user can mend. Its text is one line that names the file or option and the mend."""
+
+
+def nearest(name, choices):
+    """What to try in place of an unknown name: "did you mean ...?", or the list of what there is."""
+    close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(choices)}"
+
+
+def seed_everything(seed):
+    """Seed Python, NumPy and PyTorch. Runs repeat bit for bit on the CPU; on a GPU some sums do not."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def choose_device(name="auto"):
+    """The torch.device for auto, cpu or cuda. Raises UserError when cuda is asked for and absent."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: no CUDA device is visible here; leave the option out to use the CPU")
+    return torch.device(name)
+
+
+def choose_precision(name, device):
+    """The dtype of convolutions for auto, fp32 or bf16: auto takes bf16 where the hardware multiplies it."""
+    if name == "auto":
+        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_multiplies_bf16()
+        name = "bf16" if fast else "fp32"
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
+
+
+def _cpu_multiplies_bf16():
+    # PyTorch has no public question for this; emulated bf16 is many times slower than fp32.
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def is_headless():
+    """True under the course runner and in tests, where nothing may wait for a person."""
+    return os.environ.get("CTGAN_HEADLESS") == "1"
+
+
+def _in_notebook():
+    return "ipykernel" in sys.modules
+
+
+class _Lines:
+    """A file for tqdm without a terminal: each state of the bar on a line of its own."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, text):
+        if text.strip():
+            self.file.write(text.strip() + "\n")
+
+    def flush(self):
+        self.file.flush()
+
+
+def progress(total, description, unit="it", start=0):
+    """A tqdm bar with rate and time left; without a terminal, 20 lines; none in headless notebooks."""
+    options = {"total": total, "initial": start, "desc": description, "unit": unit, "ncols": 100}
+    if _in_notebook():
+        return tqdm(file=sys.stdout, disable=is_headless(), leave=False, **options)
+    if sys.stderr.isatty():
+        return tqdm(**options)
+    every = max(1, math.ceil((total - start) / HEADLESS_LINES))
+    return tqdm(file=_Lines(sys.stderr), miniters=every, mininterval=0, maxinterval=math.inf, **options)
+
+
+def atomic_write(path, data):
+    """Write bytes to a file so that a reader, or a crash, sees the old file or the new one, never a part.
+
+    Raises OSError when the disk is full or the folder can't be written; the old file is then untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_numbers(numbers, notebook, out):
+    """Write a notebook's numbers, a dict of plain values, to out/<notebook>.json."""
+    atomic_write(Path(out) / f"{notebook}.json", json.dumps(numbers, indent=2).encode())
+
+
+def versions():
+    """The versions that decide a result, as {name: version}."""
+    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-image")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

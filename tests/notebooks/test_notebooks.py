@@ -1,0 +1,132 @@
+"""Every notebook: executed in the smoke profile, and committed as one clean run."""
+
+import json
+import os
+
+import nbformat
+import pytest
+
+from ctgan_utils import course
+from ctgan_utils.config import PROFILES
+from ctgan_utils.runtime import UserError
+
+PATHS = course.notebook_paths()
+OPENING = ("**You will**", "**Before you start:**", "**Thesis sections, equations and figures:**", "**Time**")
+ENDING = ("## What you learned", "## Exercises", "<details><summary>Solution</summary>", "## References")
+
+
+def executed(path, tmp_path, **parameters):
+    out = tmp_path / "out"
+    output = tmp_path / path.name
+    course.execute(path, output, {"PROFILE": "smoke", "OUT": str(out), **parameters})
+    return nbformat.read(output, 4), json.loads((out / f"{path.stem}.json").read_text()), out / "figures"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_notebook_runs_in_the_smoke_profile(path, tmp_path):
+    notebook, numbers, figures = executed(path, tmp_path)
+    assert numbers["profile"] == "smoke"
+    assert numbers["data"].startswith("built-in phantom, 64 slices")
+    opening = notebook.cells[0].source
+    promised = opening.split("figures ")[-1].split("\n")[0].split(", ") if "; figures" in opening else []
+    assert {f"{figure}.png" for figure in promised} <= {file.name for file in figures.iterdir()}
+    for cell in notebook.cells:
+        lines = sum(
+            o.get("text", "").count("\n") for o in cell.get("outputs", []) if o.output_type == "stream"
+        )
+        assert lines <= 100
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_notebook_runs_on_real_slices(path, tmp_path):
+    _, numbers, _ = executed(path, tmp_path, DATA=os.environ["CT_KIDNEY_DIR"])
+    assert numbers["data"].startswith("folder ")
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_committed_notebook_is_one_clean_lesson_run(path):
+    notebook = nbformat.read(path, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert outputs
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "ctgan"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert path.stat().st_size <= 1_500_000
+    text = json.dumps([cell.get("outputs") for cell in code])
+    assert "/home/" not in text
+    assert "/root/" not in text
+    assert "/work/" not in text
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_notebook_opens_and_ends_like_the_others(path):
+    notebook = nbformat.read(path, 4)
+    first, *_ = notebook.cells
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert first.source.startswith(f"# {path.stem[:2]} · ")
+    assert all(part in first.source for part in OPENING)
+    assert all(part in text for part in ENDING)
+    assert set(notebook.metadata.ctgan.seconds) >= {"smoke", "lesson"}
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    values = {}
+    exec(tagged[0].source, values)
+    defaults = {"PROFILE": "lesson", "DATA": "phantom", "SEED": 0, "OUT": "../build"}
+    assert defaults.items() <= values.items()
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_cells_are_short(path):
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 28, cell.source[:80]
+
+
+def test_an_unknown_parameter_fails_before_anything_runs(tmp_path):
+    with pytest.raises(UserError, match="no parameter PROFLE; did you mean PROFILE"):
+        course.execute(PATHS[0], tmp_path / "x.ipynb", {"PROFLE": "smoke"})
+    assert not list(tmp_path.iterdir())
+
+
+def notebook_of(*sources, **metadata):
+    cells = [nbformat.v4.new_markdown_cell("# 98 · A test"), nbformat.v4.new_code_cell('PROFILE = "lesson"')]
+    cells[1].metadata.tags = ["parameters"]
+    cells[1].source += '\nDATA = "phantom"\nSEED = 0\nOUT = "x"'
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "ctgan": {}, **metadata})
+
+
+def test_the_course_goes_on_after_a_failure_and_names_it(tmp_path, monkeypatch, capsys):
+    nbformat.write(notebook_of("1 / 0"), tmp_path / "98_fails.ipynb")
+    nbformat.write(notebook_of("print(PROFILE)"), tmp_path / "99_works.ipynb")
+    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
+    out = tmp_path / "out"
+    assert course.run_course("phantom", "smoke", 0, out) == ["98_fails"]
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    index = (out / "index.html").read_text()
+    assert "failed: ZeroDivisionError" in index
+    assert "html/99_works.html" in index
+    works = nbformat.read(out / "notebooks" / "99_works.ipynb", 4)
+    assert works.cells[-1].outputs[0].text == "smoke\n"
+    assert (out / "html" / "98_fails.html").exists()
+
+
+def test_cleaning_leaves_outputs_and_renumbers():
+    notebook = notebook_of("1", "2", papermill={"duration": 3}, widgets={})
+    notebook.cells.insert(
+        2, nbformat.v4.new_code_cell("SEED = 5", metadata={"tags": ["injected-parameters"]})
+    )
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="two")]
+    cleaned = course.clean(notebook)
+    code = [cell for cell in cleaned.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3]
+    assert code[-1].outputs[0].text == "two"
+    assert set(cleaned.metadata) == {"kernelspec", "language_info", "ctgan"}
+
+
+def test_every_profile_has_a_timeout():
+    assert set(course.CELL_TIMEOUT) == set(PROFILES)

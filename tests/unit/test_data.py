@@ -1,0 +1,211 @@
+"""Folders, the phantom, splits and batches."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ctgan_utils import data, image_files, phantom
+from ctgan_utils.runtime import UserError
+
+
+def save(path, array, mode=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array, mode).save(path)
+
+
+def grey(value, shape=(32, 32)):
+    return np.full(shape, value, np.uint8)
+
+
+def test_classes_are_folders_in_natural_order(tmp_path):
+    for number in (10, 2, 1):
+        save(tmp_path / "Cyst" / f"Cyst- ({number}).png", grey(number))
+    save(tmp_path / "Normal" / "a.jpg", grey(200))
+    ct = data.load_folder(tmp_path, 32)
+    assert ct.classes == ("Cyst", "Normal")
+    assert ct.labels.tolist() == [0, 0, 0, 1]
+    assert ct.images[:3, 0, 0, 0].tolist() == [1, 2, 10]
+    assert ct.counts() == {"Cyst": 3, "Normal": 1}
+
+
+def test_a_flat_folder_is_one_class_and_masks_are_no_slices(tmp_path):
+    save(tmp_path / "a.png", grey(7))
+    save(tmp_path / "masks" / "a.png", grey(255))
+    ct = data.load_folder(tmp_path, 32)
+    assert ct.classes == (tmp_path.name,)
+    assert len(ct) == 1
+
+
+def test_every_kind_of_image_becomes_its_grey_levels(tmp_path):
+    ramp = np.tile(np.linspace(0, 255, 32).astype(np.uint8), (32, 1))
+    save(tmp_path / "0-grey.png", ramp)
+    save(tmp_path / "1-rgb.png", np.stack([ramp] * 3, -1))
+    save(tmp_path / "2-rgba.png", np.dstack([ramp, ramp, ramp, grey(255)]))
+    Image.fromarray(ramp).convert("P").save(tmp_path / "3-palette.png")
+    save(tmp_path / "4-16-bit.png", ramp.astype(np.uint16) * 257)
+    ct = data.load_folder(tmp_path, 32)
+    assert len(ct) == 5
+    for image in ct.images[:, 0]:
+        assert np.abs(image.numpy().astype(int) - ramp).max() <= 1
+
+
+def test_transparent_pixels_are_black(tmp_path):
+    rgba = np.dstack([grey(200), grey(200), grey(200), grey(255)])
+    rgba[:, :16, 3] = 0
+    save(tmp_path / "a.png", rgba)
+    image = data.load_folder(tmp_path, 32).images[0, 0]
+    assert image[:, :16].max() == 0
+    assert image[:, 16:].min() == 200
+
+
+@pytest.mark.parametrize(("full", "expected"), [(4095, 255), (65535, 255)])
+def test_16_bit_files_share_one_scale_by_their_depth(tmp_path, full, expected):
+    save(tmp_path / "bright.png", np.full((32, 32), full, np.uint16))
+    save(tmp_path / "dim.png", np.full((32, 32), full // 5, np.uint16))
+    values = data.load_folder(tmp_path, 32).images[:, 0, 0, 0].tolist()
+    assert values == [expected, 51]
+
+
+def test_sizes_are_mixed_and_resizing_averages(tmp_path):
+    stripes = np.tile(np.array([0, 255], np.uint8), (100, 50))
+    save(tmp_path / "stripes.png", stripes)
+    save(tmp_path / "wide.png", grey(90, (40, 120)))
+    save(tmp_path / "small.png", grey(30, (10, 10)))
+    ct = data.load_folder(tmp_path, 25)
+    assert ct.images.shape == (3, 1, 25, 25)
+    small, striped, wide = ct.images[:, 0, 5:-5, 5:-5].float()
+    assert (small == 30).all()
+    assert (wide == 90).all()
+    assert striped.sub(127.5).abs().max() < 8
+
+
+def test_the_cache_returns_the_same_and_sees_every_change(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", grey(1))
+    first = data.load_folder(tmp_path, 32)
+    monkeypatch.setattr(data, "decode_all", lambda *_: pytest.fail("decoded again"))
+    again = data.load_folder(tmp_path, 32)
+    assert torch.equal(first.images, again.images)
+    assert first.fingerprint == again.fingerprint
+    monkeypatch.undo()
+    save(tmp_path / "a.png", grey(2))
+    changed = data.load_folder(tmp_path, 32)
+    assert changed.images.max() == 2
+    assert changed.fingerprint != first.fingerprint
+
+
+def test_a_broken_or_unwritable_cache_is_no_error(tmp_path, monkeypatch):
+    save(tmp_path / "set" / "a.png", grey(1))
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CTGAN_CACHE", str(tmp_path / "file" / "cache"))
+    assert len(data.load_folder(tmp_path / "set", 32)) == 1
+    monkeypatch.setenv("CTGAN_CACHE", str(tmp_path / "cache"))
+    data.load_folder(tmp_path / "set", 32)
+    (cached,) = (tmp_path / "cache").iterdir()
+    cached.write_bytes(b"broken")
+    assert data.load_folder(tmp_path / "set", 32).images.max() == 1
+
+
+def broken_folder(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    for name in ("a", "b", "c"):
+        save(tmp_path / f"{name}.jpg", noise)
+    whole = (tmp_path / "b.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "d.png").write_text("a text file")
+    return tmp_path
+
+
+def test_unreadable_files_are_named_and_can_be_skipped(tmp_path):
+    folder = broken_folder(tmp_path)
+    with pytest.raises(UserError, match=r"b\.jpg \(and 1 more\).*truncated.*--skip-unreadable"):
+        data.load_folder(folder, 32)
+    assert len(data.load_folder(folder, 32, skip_unreadable=True)) == 2
+
+
+def test_inspecting_a_folder_counts_what_is_there(tmp_path):
+    report = image_files.inspect_folder(broken_folder(tmp_path))
+    assert report["images"] == 4
+    assert report["sizes"] == {"64x64": 2}
+    assert report["exact_duplicates"] == [["a.jpg", "c.jpg"]]
+    assert set(report["unreadable"]) == {"b.jpg", "d.png"}
+
+
+def test_missing_and_empty_folders_say_what_to_name(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        data.load_folder(tmp_path / "nowhere", 32)
+    with pytest.raises(UserError, match="no PNG or JPEG images"):
+        data.load_folder(tmp_path, 32)
+
+
+def test_writing_images_refuses_a_folder_with_images(tmp_path):
+    image_files.write_images(tmp_path / "out", np.stack([grey(1)]), ["a.png"])
+    with pytest.raises(UserError, match="holds images already"):
+        image_files.write_images(tmp_path / "out", np.stack([grey(2)]), ["a.png"])
+    assert np.asarray(Image.open(tmp_path / "out" / "a.png")).max() == 1
+
+
+def test_a_grid_holds_the_images_with_a_pixel_between():
+    images = torch.arange(1, 4, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 1, 2, 2)
+    import io
+
+    sheet = np.asarray(Image.open(io.BytesIO(image_files.grid_png(images, columns=2))))
+    assert sheet.tolist() == [[1, 1, 0, 2, 2], [1, 1, 0, 2, 2], [0] * 5, [3, 3, 0, 0, 0], [3, 3, 0, 0, 0]]
+
+
+def test_the_phantom_is_loaded_with_its_patients():
+    ct, drawn = data.load("phantom", 64, phantoms=30, seed=3), phantom.generate(30, 64, 3)
+    assert np.array_equal(ct.images[:, 0].numpy(), drawn.images)
+    assert np.array_equal(ct.groups.numpy(), drawn.patients)
+    assert np.array_equal(ct.labels.numpy(), drawn.classes)
+
+
+def toy(n=40, per_patient=5):
+    images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1)
+    groups = torch.arange(n) // per_patient
+    return data.CTImages(images, torch.zeros(n, dtype=torch.int64), ("x",), groups, "toy", "0")
+
+
+def test_a_split_never_divides_a_patient():
+    train, test = data.split(toy(), 0.25, seed=1)
+    assert set(train.groups.tolist()).isdisjoint(test.groups.tolist())
+    assert (len(train), len(test)) == (30, 10)
+    assert sorted(torch.cat([train.images, test.images]).flatten().tolist()) == list(range(40))
+
+
+@pytest.mark.parametrize("batch_size", [4, 7, 30])
+def test_each_pass_shows_every_slice_once(batch_size):
+    batches = data.Batches(toy(30).images, batch_size, seed=0)
+    shown = torch.cat([data.to_uint8(batches[k]).flatten() for k in range(-(-60 // batch_size))])
+    assert sorted(shown[:30].tolist()) == list(range(30))
+    assert sorted(shown[30:60].tolist()) == list(range(30))
+    assert shown[:30].tolist() != shown[30:60].tolist()
+
+
+def test_a_batch_follows_from_seed_and_number_alone():
+    images = toy(30).images
+    forwards = [data.Batches(images, 7, seed=5)[k] for k in range(12)]
+    backwards = data.Batches(images, 7, seed=5)
+    assert all(torch.equal(forwards[k], backwards[k]) for k in reversed(range(12)))
+    assert not torch.equal(forwards[0], data.Batches(images, 7, seed=6)[0])
+
+
+def test_grey_levels_survive_the_way_to_float_and_back():
+    levels = torch.arange(256, dtype=torch.uint8)
+    x = data.to_float(levels)
+    assert (x.min().item(), x.max().item()) == (-1.0, 1.0)
+    assert torch.equal(data.to_uint8(x), levels)
+    assert torch.equal(data.to_uint8(torch.tensor([-3.0, 3.0])), torch.tensor([0, 255], dtype=torch.uint8))
+
+
+@pytest.mark.real_data
+def test_the_real_slices_are_read_as_they_are(real_folder):
+    ct = data.load_folder(real_folder, 64)
+    on_disk = {path.name: len(list(path.iterdir())) for path in real_folder.iterdir()}
+    assert ct.counts() == on_disk
+    first = image_files.image_files(real_folder)[0]
+    with Image.open(first) as image:
+        expected = np.asarray(image.convert("L").resize((64, 64), Image.Resampling.LANCZOS))
+    assert np.array_equal(ct.images[0, 0].numpy(), expected)
+    share_black = (ct.images < 10).float().mean().item()
+    assert 0.5 < share_black < 0.8

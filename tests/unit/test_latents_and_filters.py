@@ -1,0 +1,51 @@
+"""Noise and filters against SciPy."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage, stats
+from torch.testing import assert_close
+
+from ctgan_utils.filters import LearnableKernel
+from ctgan_utils.latents import normal, truncated_normal
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("truncation", [0.3, 1.0, 2.5])
+def test_truncated_normal_has_scipys_distribution(truncation):
+    z = truncated_normal(200, 100, truncation, generator()).numpy().ravel()
+    assert np.abs(z).max() <= truncation
+    assert stats.kstest(z, stats.truncnorm(-truncation, truncation).cdf).pvalue > 0.01
+
+
+def test_a_wide_truncation_is_the_normal_distribution():
+    z = truncated_normal(200, 100, 8.0, generator()).numpy().ravel()
+    assert stats.kstest(z, stats.norm.cdf).pvalue > 0.01
+
+
+def test_latents_follow_from_the_generator():
+    assert torch.equal(normal(3, 5, generator()), normal(3, 5, generator()))
+    assert normal(3, 5, generator()).shape == (3, 5)
+
+
+def test_truncation_must_be_positive():
+    with pytest.raises(ValueError, match="above 0"):
+        truncated_normal(1, 1, 0.0, generator())
+
+
+def test_kernel_is_a_correlation_with_zeros_around():
+    kernel = LearnableKernel(3)
+    x = torch.randn(2, 4, 6, 6)
+    weights = kernel.kernel.detach()[0, 0].numpy()
+    expected = np.stack(
+        [[ndimage.correlate(c, weights, mode="constant") for c in image] for image in x.numpy()]
+    )
+    assert_close(kernel(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_kernel_starts_as_standard_normal_numbers():
+    weights = torch.cat([LearnableKernel(7).kernel.detach().flatten() for _ in range(200)])
+    assert stats.kstest(weights.numpy(), stats.norm.cdf).pvalue > 0.01

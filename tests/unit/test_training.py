@@ -1,0 +1,210 @@
+"""The loop: what resumes, what stops, what is averaged."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from ctgan_utils import checkpoints, data, training
+from ctgan_utils.config import get_experiment
+from ctgan_utils.networks import build
+from ctgan_utils.runtime import REPOSITORY, UserError
+from ctgan_utils.training import EMA, Trainer, train
+
+
+@pytest.fixture(scope="module")
+def ct():
+    return data.load_phantom(64, 32, seed=0)
+
+
+def trainer(ct, *settings, dtype=torch.float32):
+    settings = ("image_size=32", "width=4", "batch_size=8", *settings)
+    e = get_experiment("small-kernel", "smoke", settings)
+    torch.manual_seed(0)
+    return Trainer(e, *build(e), ct.images, seed=0, dtype=dtype)
+
+
+def opened(folder, t, ct):
+    checkpoints.open_run(folder, t.experiment, ct, 0, resume=True)
+    return folder
+
+
+def weights(folder):
+    return (folder / checkpoints.WEIGHTS).read_bytes()
+
+
+def test_20_steps_resume_and_20_more_are_40_steps_bit_for_bit(ct, tmp_path):
+    straight = trainer(ct)
+    train(straight, 40, opened(tmp_path / "a", straight, ct))
+    halves = trainer(ct)
+    train(halves, 20, opened(tmp_path / "b", halves, ct))
+    resumed = trainer(ct)
+    resumed.load(tmp_path / "b")
+    assert resumed.step == 20
+    train(resumed, 40, tmp_path / "b")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert torch.equal(straight.samples(), resumed.samples())
+    without_speed = [
+        [
+            {k: v for k, v in row.items() if k != "images_per_second"}
+            for row in checkpoints.read_history(folder)
+        ]
+        for folder in (tmp_path / "a", tmp_path / "b")
+    ]
+    assert without_speed[0] == without_speed[1]
+
+
+def test_rows_after_the_checkpoint_are_dropped_when_a_run_goes_on(ct, tmp_path):
+    t = trainer(ct)
+    train(t, 20, opened(tmp_path / "run", t, ct))
+    checkpoints.append_history(tmp_path / "run", {"step": 35, "from": "after the checkpoint"})
+    t = trainer(ct)
+    t.load(tmp_path / "run")
+    train(t, 40, tmp_path / "run")
+    assert [row["step"] for row in checkpoints.read_history(tmp_path / "run")] == [20, 40]
+
+
+def test_history_counts_real_images_and_has_finite_terms(ct, tmp_path):
+    t = trainer(ct, "critic_steps=3")
+    (row,) = train(t, 10, opened(tmp_path / "run", t, ct))
+    assert row["images"] == 10 * 3 * 8
+    assert row["critic_loss"] == pytest.approx(10 * row["penalty"] - row["estimate"], abs=1e-3)
+
+
+def test_losses_that_are_not_finite_stop_at_their_step_and_keep_the_last_state(ct, tmp_path):
+    t = trainer(ct)
+    folder = opened(tmp_path / "run", t, ct)
+    train(t, 20, folder)
+    good = weights(folder)
+    step, original = 25, t.objective.generator_loss
+    t.objective.generator_loss = lambda *args: original(*args) * (float("nan") if t.step + 1 == step else 1)
+    with pytest.raises(UserError, match=f"not finite at step {step}; the last good state is kept"):
+        train(t, 40, folder)
+    assert weights(folder) == good
+    again = trainer(ct)
+    again.load(folder)
+    assert again.step == 20
+
+
+def test_weights_that_are_not_finite_are_never_saved(ct, tmp_path):
+    t = trainer(ct)
+    next(t.D.parameters()).data[0] = float("inf")
+    with pytest.raises(UserError, match="a weight is not finite"):
+        t.save(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_finishes_the_step_and_saves(ct, tmp_path, number):
+    t = trainer(ct)
+    folder = opened(tmp_path / "run", t, ct)
+    original = t.train_step
+
+    def step_then_signal():
+        terms = original()
+        if t.step == 7:
+            os.kill(os.getpid(), number)
+        return terms
+
+    t.train_step = step_then_signal
+    with pytest.raises(KeyboardInterrupt, match="step 7"):
+        train(t, 40, folder)
+    assert checkpoints.load_state(folder)["step"] == 7
+
+
+def test_a_killed_run_goes_on_from_a_whole_state(tmp_path):
+    """SIGKILL at arbitrary moments, then --resume; the end equals a run that was never killed."""
+    settings = ["width=4", "batch_size=8", "image_size=32"]
+    command = [
+        sys.executable,
+        "-m",
+        "ctgan_utils",
+        "train",
+        "small",
+        "--profile",
+        "smoke",
+        "--precision",
+        "fp32",
+    ]
+    command += [word for setting in settings for word in ("--set", setting)] + ["--steps", "60", "--out"]
+    save_often = "import ctgan_utils.training as t, ctgan_utils.__main__ as m, sys; t.SAVE_EVERY = 0; "
+    often = [sys.executable, "-c", save_often + "sys.exit(m.main(sys.argv[1:]))", *command[3:]]
+    for seconds in (0.1, 0.35):
+        process = subprocess.Popen([*often, str(tmp_path / "killed"), "--resume"], cwd=REPOSITORY)
+        while not (tmp_path / "killed" / checkpoints.STATE).exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+    subprocess.run([*often, str(tmp_path / "killed"), "--resume"], cwd=REPOSITORY, check=True)
+    subprocess.run([*command, str(tmp_path / "whole")], cwd=REPOSITORY, check=True)
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    steps = [row["step"] for row in checkpoints.read_history(tmp_path / "killed")]
+    assert steps == [20, 40, 60]
+
+
+def test_half_life_of_the_average():
+    """Once warmed up, a weight that jumps from 0 to 1 has come half the way after half_life images."""
+    G = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(G.weight)
+    ema = EMA(G, half_life=64)
+    nn.init.ones_(G.weight)
+    for _ in range(4):
+        ema.update(G, batch_size=16, generated=100_000)
+    assert_close(ema.G.weight.item(), 0.5)
+
+
+def test_the_average_starts_with_the_first_images():
+    G = nn.Linear(1, 1, bias=False)
+    ema = EMA(G, half_life=10_000)
+    nn.init.constant_(G.weight, 7.0)
+    ema.update(G, batch_size=8, generated=8)
+    assert_close(ema.G.weight.item(), 7.0, rtol=1e-4, atol=0)
+
+
+def test_the_generator_step_leaves_the_critic_alone(ct):
+    t = trainer(ct)
+    with training.frozen(t.D):
+        t.objective.generator_loss(t.D, t.G(t.z())).backward()
+    assert all(p.grad is None for p in t.D.parameters())
+    assert all(p.grad is not None for p in t.G.parameters())
+    assert all(p.requires_grad for p in t.D.parameters())
+
+
+def test_bf16_keeps_weights_in_float32_and_starts_like_fp32(ct):
+    full, half = trainer(ct), trainer(ct, dtype=torch.bfloat16)
+    a, b = full.train_step(), half.train_step()
+    assert all(p.dtype == torch.float32 for p in half.G.parameters())
+    assert_close(b["penalty"], a["penalty"], rtol=0.02, atol=0.02)
+    assert_close(b["estimate"], a["estimate"], rtol=0.05, atol=0.02)
+
+
+def test_milestones_are_dense_at_first():
+    found = [step for step in range(30_001) if training.is_milestone(step)]
+    assert found == [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000]
+
+
+def test_headless_progress_is_at_most_20_lines(tmp_path):
+    code = "from ctgan_utils.runtime import progress\nbar = progress(777, 'x')\nwith bar:\n"
+    code += " for _ in range(777): bar.update()"
+    lines = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY
+    ).stderr
+    assert 3 <= len(lines.splitlines()) <= 20
+    assert "777/777" in lines
+
+
+def test_the_config_tells_what_was_trained_on_what(ct, tmp_path):
+    t = trainer(ct)
+    opened(tmp_path / "run", t, ct)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["experiment"]["width"] == 4
+    assert config["data"] == {"source": ct.source, "fingerprint": ct.fingerprint, "images": 64}
+    assert config["versions"]["torch"]
