@@ -106,7 +106,7 @@ PROFILES = {
     p.name: p
     for p in (
         Profile("smoke", 64, 4, 32, {"width": 2, "batch_size": 8, "critic_steps": 1}),
-        Profile("lesson", 2_000, 1_500, 1_000, _SHORT),
+        Profile("lesson", 2_000, 800, 1_000, _SHORT),
         Profile("thesis", 12_446, None, 5_000, {}),
     )
 }

@@ -105,7 +105,9 @@ def load_folder(folder, size, skip_unreadable=False):
         }
 
     tensors = _cached(f"folder-{key}", make)
+    left_out = len(paths) - len(tensors["images"])
     source = f"folder {folder.resolve().name}, {len(tensors['images']):,} slices"
+    source += f" ({left_out} unreadable left out)" if left_out else ""
     return CTImages(**tensors, classes=classes, groups=None, source=source, fingerprint=key)
 
 

@@ -82,11 +82,8 @@ class Trainer:
         descend(self.opt_G, generator_loss)
         self.step += 1
         self.ema.update(self.G, e.batch_size, generated=self.step * e.batch_size)
-        return {
-            "critic_loss": critic_loss.detach(),
-            "generator_loss": generator_loss.detach(),
-            **detached(terms),
-        }
+        terms = {"critic_loss": critic_loss, "generator_loss": generator_loss, **terms}
+        return {name: value.detach() for name, value in terms.items()}
 
     def z(self):
         return latents.normal(self.experiment.batch_size, self.experiment.z_dim, self.rng, self.device)
@@ -137,9 +134,9 @@ def train(trainer, steps, folder):
             finished = trainer.step >= steps or stop.is_set()
             if finished or trainer.step % LOG_EVERY == 0:
                 log.write(bar)
-            if finished or time.monotonic() - saved > SAVE_EVERY:
-                trainer.save(folder)
-                saved = time.monotonic()
+                if finished or time.monotonic() - saved > SAVE_EVERY:
+                    trainer.save(folder)
+                    saved = time.monotonic()
             if finished or is_milestone(trainer.step):
                 atomic_write(folder / "samples" / f"step-{trainer.step:07d}.png", grid_png(trainer.samples()))
             if finished:
@@ -186,10 +183,6 @@ def _not_finite(name, step, folder):
         f"{folder}: {name} is not finite at step {step}; the last good state is kept. "
         "Try a lower learning_rate or a larger gradient_penalty (--set), with another --out"
     )
-
-
-def detached(terms):
-    return {name: value.detach() for name, value in terms.items()}
 
 
 def descend(optimiser, loss):

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from ctgan_utils.runtime import atomic_write
 
 REAL, FAKE = "#1b6ca8", "#d1495b"  # the colours of real and generated data in every figure
-STYLE = {
+STYLE = {  # one look for every figure of the course
     "figure.dpi": 80,
     "font.size": 9,
     "axes.titlesize": 10,
@@ -16,14 +16,13 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": False,
     "legend.frameon": False,
-    "image.cmap": "gray",
 }
+plt.rcParams.update(STYLE)
 
 
 def new_figure(*grid, **options):
     """plt.subplots in the course's style; the figure is closed, so that a notebook shows it once."""
-    with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(*grid, layout="constrained", **options)
+    fig, axes = plt.subplots(*grid, layout="constrained", **options)
     plt.close(fig)
     return fig, axes
 
@@ -40,13 +39,13 @@ def show_image(axis, image, title=None, low=0, high=255):
 
 def add_caption(fig, text):
     """One sentence below the figure: what it shows, on which data, in which profile."""
-    fig.supxlabel(text, fontsize=8, color="0.35", x=0.01, ha="left", wrap=True)
+    fig.text(0.01, -0.03, text, fontsize=8, color="0.35", va="top", wrap=True)
     return fig
 
 
 def save_figure(fig, figure_id, out):
     """Write out/figures/<id>.png and return the figure; the id is as "4.18" or "01-classes"."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    fig.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
     atomic_write(Path(out) / "figures" / f"{figure_id}.png", buffer.getvalue())
     return fig

@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from sklearn.decomposition import PCA
 
-from ctgan_utils.figures import FAKE, REAL, STYLE, add_caption, new_figure, show_image
+from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure, show_image
 
 
 def images_figure(images, caption, titles=None, columns=8, scale=1.1):
@@ -76,10 +76,8 @@ def gaussian_samples(features, n, rng):
 def pca_figure(real, fake, dimensions, caption):
     """Figures 4.1 and 4.2: two feature sets [N, d] on the first 3 or 2 principal components of both."""
     pca = PCA(dimensions).fit(np.concatenate([real, fake]))
-    with plt.rc_context(STYLE):
-        fig = plt.figure(figsize=(5.5, 4.6), layout="constrained")
-        axis = fig.add_subplot(projection="3d" if dimensions == 3 else None)
-    plt.close(fig)
+    options = {"projection": "3d"} if dimensions == 3 else {}
+    fig, axis = new_figure(figsize=(5.5, 4.6), subplot_kw=options)
     for features, colour, name in ((real, REAL, "real"), (fake, FAKE, "generated")):
         axis.scatter(*pca.transform(features).T, s=6, alpha=0.5, color=colour, label=name, linewidths=0)
     shares = pca.explained_variance_ratio_
@@ -113,5 +111,4 @@ def pairs_figure(real, fake, features, caption):
     colours = {"real": REAL, "generated": FAKE}
     grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=1.9)
     plt.close(grid.figure)
-    grid.figure.text(0.01, -0.02, caption, fontsize=8, color="0.35")
-    return grid.figure
+    return add_caption(grid.figure, caption)

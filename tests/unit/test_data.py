@@ -120,7 +120,9 @@ def test_unreadable_files_are_named_and_can_be_skipped(tmp_path):
     folder = broken_folder(tmp_path)
     with pytest.raises(UserError, match=r"b\.jpg \(and 1 more\).*truncated.*--skip-unreadable"):
         data.load_folder(folder, 32)
-    assert len(data.load_folder(folder, 32, skip_unreadable=True)) == 2
+    kept = data.load_folder(folder, 32, skip_unreadable=True)
+    assert len(kept) == 2
+    assert kept.source.endswith("2 slices (2 unreadable left out)")
 
 
 def test_inspecting_a_folder_counts_what_is_there(tmp_path):
