@@ -82,8 +82,18 @@ class _Lines:
 
 
 def progress(total, description, unit="it", start=0):
-    """A tqdm bar with rate and time left; without a terminal, 20 lines; none in headless notebooks."""
-    options = {"total": total, "initial": start, "desc": description, "unit": unit, "ncols": 100}
+    """A tqdm bar with rate and time left, shown after half a second; without a terminal, 20 lines.
+
+    Headless notebooks show none: their outputs are kept.
+    """
+    options = {
+        "total": total,
+        "initial": start,
+        "desc": description,
+        "unit": unit,
+        "ncols": 100,
+        "delay": 0.5,
+    }
     if _in_notebook():
         return tqdm(file=sys.stdout, disable=is_headless(), leave=False, **options)
     if sys.stderr.isatty():

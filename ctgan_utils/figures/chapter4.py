@@ -79,7 +79,7 @@ def pca_figure(real, fake, dimensions, caption):
     options = {"projection": "3d"} if dimensions == 3 else {}
     fig, axis = new_figure(figsize=(5.5, 4.6), subplot_kw=options)
     for features, colour, name in ((real, REAL, "real"), (fake, FAKE, "generated")):
-        axis.scatter(*pca.transform(features).T, s=6, alpha=0.5, color=colour, label=name, linewidths=0)
+        axis.scatter(*pca.transform(features).T, s=10, alpha=0.6, color=colour, label=name, linewidths=0)
     shares = pca.explained_variance_ratio_
     labels = [f"component {k + 1} ({share:.0%} of variance)" for k, share in enumerate(shares)]
     axis.set(**dict(zip(("xlabel", "ylabel", "zlabel"), labels)))

@@ -1,5 +1,7 @@
 """Ratios of speed, each measured against its alternative in this one run: make bench."""
 
+import contextlib
+import io
 import os
 import statistics
 import tempfile
@@ -36,7 +38,8 @@ def median_seconds(*actions):
 
 
 def report(what, fast, slow):
-    quick, long = median_seconds(fast, slow)
+    with contextlib.redirect_stderr(io.StringIO()):  # progress of what is timed
+        quick, long = median_seconds(fast, slow)
     print(f"{what:62}{long / quick:6.1f} x   ({quick * 1e3:.1f} against {long * 1e3:.1f} ms)", flush=True)
 
 

@@ -194,8 +194,8 @@ def test_milestones_are_dense_at_first():
 
 
 def test_headless_progress_is_at_most_20_lines(tmp_path):
-    code = "from ctgan_utils.runtime import progress\nbar = progress(777, 'x')\nwith bar:\n"
-    code += " for _ in range(777): bar.update()"
+    code = "import time; from ctgan_utils.runtime import progress\nbar = progress(777, 'x')\nwith bar:\n"
+    code += " for _ in range(777): time.sleep(0.001); bar.update()"
     lines = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY
     ).stderr
