@@ -1,228 +1,12 @@
 """The command line: python -m ctgan_utils COMMAND --help."""
 
 import argparse
-import csv
-import io
-import json
 import os
-import resource
 import sys
-import time
 from pathlib import Path
 
-import torch
-
-from ctgan_utils import __version__, checkpoints, config, data, features, image_files, metrics, phantom
-from ctgan_utils.networks import build, count_parameters
-from ctgan_utils.runtime import (
-    UserError,
-    atomic_write,
-    choose_device,
-    choose_precision,
-    nearest,
-    progress,
-    seed_everything,
-)
-from ctgan_utils.sampling import load_generator, sample
-from ctgan_utils.training import Trainer, train
-
-
-def run_phantom(args):
-    with progress(args.n, "drawing phantoms", "slice") as bar:
-        drawn = phantom.generate(args.n, args.size, args.seed, lambda done, total: bar.update(done - bar.n))
-    classes = [phantom.CLASSES[k] for k in drawn.classes]
-    names = [f"{name}/{i:05d}.png" for i, name in enumerate(classes)]
-    image_files.write_images(args.out, drawn.images, names)
-    image_files.write_images(args.out / image_files.MASKS, drawn.masks.astype("uint8") * 255, names)
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["file", "class", "patient", "z_mm", "lesion_pixels"])
-    writer.writerows(zip(names, classes, drawn.patients, drawn.z, drawn.masks.sum((1, 2))))
-    atomic_write(args.out / "index.csv", table.getvalue().encode())
-    print(f"{args.out}: {args.n} slices of {args.size}x{args.size}, their lesion masks and index.csv")
-
-
-def run_data_check(args):
-    report = image_files.inspect_folder(args.folder)
-    if args.json:
-        print(json.dumps(report, indent=2))
-        return
-    print(f"{report['folder']}: {report['images']} images")
-    for title in ("classes", "sizes", "modes"):
-        print(f"  {title:8}", ", ".join(f"{name} {count}" for name, count in report[title].items()))
-    extra = sum(len(names) - 1 for names in report["exact_duplicates"])
-    print(f"  {extra} exact duplicates, {len(report['unreadable'])} unreadable")
-    for name, reason in report["unreadable"].items():
-        print(f"  unreadable: {name}: {reason}")
-
-
-def run_data_kaggle(args):
-    counts = data.download_kaggle(args.out)
-    print(f"{args.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
-
-
-def run_train(args):
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise UserError("torchrun with several processes: 'train' runs as one; start it without torchrun")
-    experiment = config.get_experiment(args.experiment, args.profile, args.set)
-    device = choose_device(args.device)
-    dtype = choose_precision(args.precision, device)
-    profile = config.get_profile(args.profile)
-    source = {"phantoms": profile.phantoms, "skip_unreadable": args.skip_unreadable}
-    ct = data.load(args.data, experiment.image_size, **source)
-    steps = args.steps or config.total_steps(profile, experiment, len(ct), args.epochs)
-    folder = args.out or Path("build", "runs", experiment.name)
-
-    if not args.dry_run:
-        checkpoints.open_run(folder, experiment, ct, args.seed, args.resume)
-    seed_everything(args.seed)
-    trainer = Trainer(experiment, *build(experiment), ct.images, seed=args.seed, device=device, dtype=dtype)
-    print(f"{experiment.name} on {ct.source}: {steps:,} steps, {device}, {dtype}")
-    if args.dry_run:
-        return _print_plan(trainer, steps)
-    if args.resume:
-        trainer.load(folder)
-        print(f"going on from step {trainer.step:,}")
-    begun, first_image = time.perf_counter(), trainer.images_seen
-    try:
-        train(trainer, steps, folder)
-    except KeyboardInterrupt:
-        command = f"python -m ctgan_utils train {' '.join(map(_quote, args.argv))}"
-        again = command if args.resume else f"{command} --resume"
-        raise UserError(f"stopped at step {trainer.step:,}, saved in {folder}; go on with: {again}") from None
-    seconds = time.perf_counter() - begun
-    images = trainer.images_seen - first_image
-    speed = f"{images:,} images in {seconds:.0f} s ({images / seconds:.0f} images/s)"
-    print(f"{speed}, peak memory {_peak_memory()}")
-    print(f"run folder: {folder}; see it with: python -m ctgan_utils sample {folder} --n 64 --out grid.png")
-
-
-def _quote(word):
-    return f"'{word}'" if " " in word else word
-
-
-def _print_plan(trainer, steps, measured=5):
-    trainer.train_step()
-    begun = time.perf_counter()
-    for _ in range(measured):
-        trainer.train_step()["critic_loss"].item()
-    seconds = (time.perf_counter() - begun) / measured
-    for network, name in ((trainer.G, "G"), (trainer.D, "D")):
-        print(f"  {name}: {count_parameters(network):,} parameters")
-    print(f"  {seconds:.3f} s a step: about {steps * seconds / 60:.0f} min; peak memory {_peak_memory()}")
-
-
-def _peak_memory():
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB on the GPU"
-    unit = 1 if sys.platform == "darwin" else 1024
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB"
-
-
-def run_sample(args):
-    G, _ = load_generator(args.run)
-    images = sample(G, args.n, args.seed, args.truncation)
-    if args.out.suffix.lower() == ".png":
-        atomic_write(args.out, image_files.grid_png(images))
-    else:
-        image_files.write_images(args.out, images[:, 0].numpy(), [f"{i:05d}.png" for i in range(args.n)])
-    print(f"{args.out}: {args.n} samples of {args.run}")
-
-
-def run_evaluate(args):
-    extractor = features.load_extractor(args.features).to(choose_device(args.device))
-    is_run = (args.fake / checkpoints.CONFIG).exists()
-    if is_run:
-        G, experiment = load_generator(args.fake)
-        size = experiment.image_size
-    else:
-        size = args.size
-    real = data.load(args.real, size, skip_unreadable=args.skip_unreadable)
-    fake = None if is_run else data.load(args.fake, size, skip_unreadable=args.skip_unreadable)
-    n = args.n or min(len(real) // 2, 5_000 if is_run else len(fake))
-    if n > len(real) or (fake and n > len(fake)):
-        raise UserError(
-            f"--n {n}: there are {len(real)} real and {len(fake) if fake else n} generated images"
-        )
-    if n < 2:
-        raise UserError(f"{n} images on a side: a Fréchet distance needs two or more; name larger folders")
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(args.seed))
-    f_real = features.extract(extractor, real.images[order[: 2 * n]])
-    f_fake = features.extract(extractor, sample(G, n, args.seed) if is_run else fake.images[:n])
-    distance = metrics.frechet_distance(f_real[:n], f_fake)
-    floor = metrics.frechet_distance(f_real[:n], f_real[n:]) if len(f_real) == 2 * n else None
-    report = {
-        "metric": {"ct": "FD-ct", "inception": "FID"}.get(args.features, f"FD-{args.features}"),
-        "value": distance,
-        "floor": floor,
-        "ratio": distance / floor if floor else None,
-        "n": n,
-        "size": size,
-        "real": real.source,
-        "fake": str(args.fake),
-    }
-    if args.json:
-        print(json.dumps(report))
-        return
-    print(
-        f"{report['metric']} {distance:.2f}  ({n} real, {n} generated images at {size}x{size}; {real.source})"
-    )
-    if floor is None:
-        print(f"real against real: not measured, it needs {2 * n} real images")
-    else:
-        print(f"real against real at the same n: {floor:.2f}; ratio {distance / floor:.1f}")
-
-
-def run_experiments(args):
-    row = "{:14} {:>7} {:>5} {:>4} {:>6} {:>11} {:>11} {:>7} {:>7} {:>5}"
-    print(
-        row.format(
-            "experiment", "section", "size", "z", "batch", "G numbers", "D numbers", "kernel", "epochs", "FID"
-        )
-    )
-    for name in config.EXPERIMENTS:
-        e = config.get_experiment(name, args.profile)
-        sizes = (f"{count_parameters(network):,}" for network in build(e))
-        told = (e.thesis.epochs, e.thesis.fid)
-        kernel = f"{e.kernel_size}x{e.kernel_size}" if e.kernel_size else "-"
-        values = (name, e.thesis.section, e.image_size, e.z_dim, e.batch_size, *sizes, kernel, *told)
-        print(row.format(*("-" if value is None else value for value in values)))
-    print("epochs and FID are those the thesis reports; sizes are of the", args.profile, "profile")
-
-
-def run_export(args):
-    G, experiment = load_generator(args.run)
-    about = {**checkpoints.read_metadata(checkpoints.weights_file(args.run)), "exported_from": args.run.name}
-    atomic_write(args.out, checkpoints.pack_weights({"G_ema": G}, about))
-    print(f"{args.out}: G_ema of {experiment.name}, {args.out.stat().st_size / 1e6:.2f} MB")
-
-
-def run_course(args):
-    from ctgan_utils import course  # papermill and nbconvert take a second to import
-
-    if args.data != "phantom":
-        image_files.image_files(args.data)
-        args.data = str(Path(args.data).resolve())
-    config.get_profile(args.profile)
-    failed = course.run_course(args.data, args.profile, args.seed, args.out)
-    if failed:
-        print(f"error: failed: {', '.join(failed)}; see {args.out / 'index.html'}", file=sys.stderr)
-        return 1
-
-
-def run_notebooks(args):
-    from ctgan_utils import course
-
-    course.rerun_in_place(args.names)
-
-
-def run_features(args):
-    with progress(args.n, "drawing phantoms", "slice") as bar:
-        drawn = phantom.generate(args.n, 64, args.seed, lambda done, total: bar.update(done - bar.n))
-    extractor = features.train_ct_features(drawn, args.steps, seed=args.seed)
-    about = {"phantoms": args.n, "steps": args.steps, "seed": args.seed, "version": __version__}
-    atomic_write(args.out, checkpoints.pack_weights({"features": extractor}, about))
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB")
+from ctgan_utils import commands, config, features
+from ctgan_utils.runtime import UserError, nearest
 
 
 class Parser(argparse.ArgumentParser):
@@ -253,29 +37,33 @@ def build_parser():
     parser = Parser(
         prog="python -m ctgan_utils", description="GANs for CT images: the course's command line."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name, action, about, to=commands):
+    def command(name, action, about, to=verbs):
         sub = to.add_parser(name, help=about, description=about)
         sub.set_defaults(action=action, parser=sub)
         return sub
 
-    p = command("phantom", run_phantom, "draw phantoms: image folders by class, lesion masks, index.csv")
+    p = command(
+        "phantom", commands.run_phantom, "draw phantoms: image folders by class, lesion masks, index.csv"
+    )
     p.add_argument("--n", type=count, default=1000, help="slices")
     p.add_argument("--size", type=count, default=128, help="pixels")
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--out", type=Path, required=True)
 
-    kinds = commands.add_parser("data", help="look at or fetch real data").add_subparsers(
+    kinds = verbs.add_parser("data", help="look at or fetch real data").add_subparsers(
         required=True, metavar="check|kaggle"
     )
-    p = command("check", run_data_check, "counts, sizes, equal and unreadable files of a folder", kinds)
+    p = command(
+        "check", commands.run_data_check, "counts, sizes, equal and unreadable files of a folder", kinds
+    )
     p.add_argument("folder", type=Path)
     p.add_argument("--json", action="store_true")
-    p = command("kaggle", run_data_kaggle, "fetch CT KIDNEY through kagglehub", kinds)
+    p = command("kaggle", commands.run_data_kaggle, "fetch CT KIDNEY through kagglehub", kinds)
     p.add_argument("--out", type=Path, required=True)
 
-    p = command("train", run_train, "train an experiment")
+    p = command("train", commands.run_train, "train an experiment")
     p.add_argument("experiment", help="one of: " + ", ".join(config.EXPERIMENTS))
     p.add_argument("--data", default="phantom", help="phantom, or a folder of images")
     p.add_argument("--out", type=Path, help="run folder; build/runs/EXPERIMENT if left out")
@@ -293,14 +81,14 @@ def build_parser():
     p.add_argument("--dry-run", action="store_true", help="time a few steps, write nothing")
     p.add_argument("--skip-unreadable", action="store_true", help="leave out images that can't be read")
 
-    p = command("sample", run_sample, "draw samples of a run")
+    p = command("sample", commands.run_sample, "draw samples of a run")
     p.add_argument("run", type=Path)
     p.add_argument("--n", type=count, default=64)
     p.add_argument("--out", type=Path, required=True, help="one .png sheet, or a folder for single images")
     p.add_argument("--truncation", type=float, help="cut the normal latents off at +-T (thesis A.6)")
     p.add_argument("--seed", type=seed, default=0)
 
-    p = command("evaluate", run_evaluate, "Fréchet distance of generated to real images")
+    p = command("evaluate", commands.run_evaluate, "Fréchet distance of generated to real images")
     p.add_argument("--real", default="phantom", help="phantom, or a folder of images")
     p.add_argument("--fake", type=Path, required=True, help="a run folder, or a folder of images")
     p.add_argument("--features", default="ct", help="one of: " + ", ".join(features.EXTRACTORS))
@@ -311,23 +99,25 @@ def build_parser():
     p.add_argument("--json", action="store_true")
     p.add_argument("--skip-unreadable", action="store_true", help="leave out images that can't be read")
 
-    p = command("export", run_export, "write the generator of a run as one small file, to share")
+    p = command("export", commands.run_export, "write the generator of a run as one small file, to share")
     p.add_argument("run", type=Path)
     p.add_argument("--out", type=Path, required=True, help="a .safetensors file")
 
-    p = command("experiments", run_experiments, "the systems of the thesis as a table")
+    p = command("experiments", commands.run_experiments, "the systems of the thesis as a table")
     p.add_argument("--profile", default="thesis", help="one of: " + ", ".join(config.PROFILES))
 
-    p = command("course", run_course, "execute every notebook, with figures, numbers and an index page")
+    p = command(
+        "course", commands.run_course, "execute every notebook, with figures, numbers and an index page"
+    )
     p.add_argument("--data", default="phantom", help="phantom, or a folder of images")
     p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(config.PROFILES))
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--out", type=Path, default=Path("build", "course"))
 
-    p = command("notebooks", run_notebooks, "execute the notebooks in place, for committing")
+    p = command("notebooks", commands.run_notebooks, "execute the notebooks in place, for committing")
     p.add_argument("names", nargs="*", help="such as 07_small_gan; all if left out")
 
-    p = command("features", run_features, "train the ct feature extractor on phantoms")
+    p = command("features", commands.run_features, "train the ct feature extractor on phantoms")
     p.add_argument("--n", type=count, default=6000, help="phantoms")
     p.add_argument("--steps", type=count, default=3000)
     p.add_argument("--seed", type=seed, default=0)
@@ -353,6 +143,9 @@ def main(argv=None):
         message = str(error)
     except KeyboardInterrupt:
         message = "interrupted; what was written before is whole"
+    except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         mend = "free some space or choose another place; what was written before is whole"
         message = f"{error.filename or 'output'}: {error.strerror or error}; {mend}"

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from ctgan_utils import anatomy, phantom
+from ctgan_utils import phantom
 from ctgan_utils.image_files import class_of, decode_all, image_files
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, progress
 
@@ -53,7 +53,7 @@ def load(data, size, *, phantoms=2_000, seed=0, skip_unreadable=False):
 
 def load_phantom(n, size, seed=0):
     """n slices of the built-in phantom; patients are the groups."""
-    sources = (Path(module.__file__).read_bytes() for module in (phantom, anatomy))
+    sources = (path.read_bytes() for path in sorted(Path(phantom.__file__).parent.glob("*.py")))
     key = _digest(*sources, f"{n} {size} {seed}".encode())
 
     def make():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctgan_utils import anatomy, phantom
-from ctgan_utils.phantom import CLASS_COUNTS, CLASSES, TISSUES, generate, window
+from ctgan_utils import phantom
+from ctgan_utils.phantom import CLASS_COUNTS, CLASSES, TISSUES, anatomy, generate, patients, window
 
 KIDNEY = [TISSUES.index(k) for k in ("kidney cortex", "kidney medulla", "renal sinus", "renal pelvis")]
 LESION = {"Cyst": "cyst", "Stone": "stone", "Tumor": "tumour"}
@@ -74,7 +74,7 @@ def test_patients_are_whole_stacks_of_one_class_in_order(many):
 
 
 def test_classes_come_in_the_proportions_of_the_data_set():
-    classes = [anatomy.draw_patient(3, k).cls for k in range(3000)]
+    classes = [patients.draw_patient(3, k).cls for k in range(3000)]
     share = np.bincount(classes, minlength=4) / 3000
     expected = np.array(CLASS_COUNTS) / sum(CLASS_COUNTS)
     assert np.abs(share - expected).max() < 0.03  # over three standard errors
@@ -89,9 +89,9 @@ def test_masks_are_empty_exactly_for_normal_and_mark_the_lesion(many):
 
 
 def test_even_a_coarse_matrix_keeps_every_lesion():
-    patients = [anatomy.draw_patient(11, k) for k in range(60)]
+    drawn = [patients.draw_patient(11, k) for k in range(60)]
     for cls in (0, 2, 3):
-        for patient in [p for p in patients if p.cls == cls][:4]:
+        for patient in [p for p in drawn if p.cls == cls][:4]:
             _, labels, masks = anatomy.draw_anatomy(patient, 32)
             assert masks.any((1, 2)).all()
             assert set(labels[masks]) == {TISSUES.index(LESION[CLASSES[cls]])}
@@ -128,7 +128,7 @@ def test_mean_attenuation_of_tissues(fine, many, tissue, low, high):
 def test_contrast_agent_brightens_cortex_before_medulla():
     by_phase = {0: [], 1: [], 2: []}
     for k in range(60):
-        patient = anatomy.draw_patient(5, k)
+        patient = patients.draw_patient(5, k)
         if patient.cls == 1 and len(by_phase[patient.phase]) < 3:
             hu, labels, _ = anatomy.draw_anatomy(patient, 64)
             cortex, medulla = (hu[labels == TISSUES.index(f"kidney {k}")] for k in ("cortex", "medulla"))

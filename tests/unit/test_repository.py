@@ -22,10 +22,9 @@ ALLOWED = {
     "filters": set(),
     "losses": set(),
     "metrics": set(),
-    "anatomy": set(),
-    "phantom": {"anatomy", "runtime"},
+    "phantom": {"phantom", "runtime"},
     "image_files": {"runtime"},
-    "data": {"anatomy", "phantom", "image_files", "runtime"},
+    "data": {"phantom", "image_files", "runtime"},
     "checkpoints": {"config", "runtime"},
     "networks": {"networks", "filters"},
     "features": {"checkpoints", "runtime"},
@@ -58,7 +57,7 @@ def test_every_module_has_its_place():
     modules = {path.stem for path in PACKAGE.glob("*.py")} | {
         p.parent.name for p in PACKAGE.glob("*/__init__.py")
     }
-    assert modules - {"__init__", "__main__"} == set(ALLOWED)
+    assert modules - {"__init__", "__main__", "commands"} == set(ALLOWED)
 
 
 def test_only_the_command_line_and_the_course_import_papermill():

@@ -5,8 +5,9 @@ radiologist sees them (the patient's right on the image's left, front at the top
 consecutive slices vary smoothly along the body axis, and in four classes named like the folders of the public
 CT KIDNEY data set (Islam et al., Scientific Reports 12:11440, 2022).
 
-How a stack is made: ``anatomy`` draws a patient and paints the tissues as labels and Hounsfield units;
-``_acquire`` adds the scanner's blur and noise; ``window`` turns Hounsfield units into grey levels.
+How a stack is made: ``patients`` draws a patient; ``anatomy`` paints the tissues as labels and Hounsfield
+units on a ``canvas``; ``_acquire`` adds the scanner's blur and noise; ``window`` turns Hounsfield units into
+grey levels.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from ctgan_utils.anatomy import CLASS_COUNTS, CLASSES, TISSUES, draw_anatomy, draw_patient
+from ctgan_utils.phantom.anatomy import draw_anatomy
+from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, TISSUES, draw_patient
 from ctgan_utils.runtime import UserError
 
 __all__ = ["CLASSES", "CLASS_COUNTS", "TISSUES", "Phantoms", "generate", "window"]

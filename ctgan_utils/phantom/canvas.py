@@ -1,0 +1,95 @@
+"""A patient's slices while they are painted, and the shapes that are painted on them.
+
+Everything is in millimetres, so the matrix size only sets how finely the same anatomy is sampled.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from ctgan_utils.phantom.patients import HU, LESIONS, TISSUE_ID
+
+
+def spline(u, scale, low, high):
+    """Cubic B-spline weights [len(u), knots] of positions u within [low, high] on knots `scale` apart."""
+    t = np.abs((u[:, None] - low) / scale - np.arange(-1, int(np.ceil((high - low) / scale)) + 2))
+    return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6).astype(np.float32)
+
+
+def ellipsoid(q, centre, axes, angle=0.0):
+    """About the signed distance, mm, to an ellipsoid turned by `angle` in plane; an axis may be np.inf."""
+    u, v, w = (k - np.float32(m) for k, m in zip(q, centre))
+    a, b, c, angle = (np.float32(k) for k in (*axes, angle))
+    cos, sin = np.cos(angle), np.sin(angle)
+    u, v, w = (cos * u + sin * v) / a, (cos * v - sin * u) / b, w / c
+    f = np.sqrt(u**2 + v**2 + w**2) + np.float32(1e-6)
+    return f * (f - 1) / np.sqrt((u / a) ** 2 + (v / b) ** 2 + (w / c) ** 2 + np.float32(1e-9))
+
+
+def capsule(q, start, end, radius):
+    """Signed distance, mm, to a tube around the segment from start to end."""
+    u, v, w = (k - np.float32(m) for k, m in zip(q, start))
+    way = np.subtract(end, start).astype(np.float32)
+    t = np.clip((u * way[0] + v * way[1] + w * way[2]) / (way @ way), 0, 1)
+    return np.sqrt((u - t * way[0]) ** 2 + (v - t * way[1]) ** 2 + (w - t * way[2]) ** 2) - np.float32(radius)
+
+
+class Canvas:
+    """One patient's slices while they are painted, on a raster twice as fine as the image.
+
+    x, y, z are body coordinates in mm after pose and deformation: x to the image's right, y to the back,
+    z to the head, origin in the middle of the torso. A tall patient is a scaled one: mm are those of normal
+    stature.
+    """
+
+    def __init__(self, patient, size):
+        self.patient, self.rng = patient, np.random.default_rng([*patient.key, 1])
+        rng, shape = self.rng, (len(patient.z), 2 * size, 2 * size)
+        self.half = patient.fov / patient.stature / 2
+        self.pixel = self.half / size
+        self.axis = ((np.arange(2 * size) + 0.5) * self.pixel - self.half).astype(np.float32)
+        self.z = patient.z.astype(np.float32)[:, None, None]
+        self.spine = patient.depth - 70  # y of the vertebral body's centre
+        self.shift = rng.uniform(-0.06, 0.06) * self.half, rng.uniform(-0.08, 0.24) * self.half
+        turn = np.float32(rng.normal(0, 0.035))
+        u, v = self.axis[None, None, :] - self.shift[0], self.axis[None, :, None] - self.shift[1]
+        self.x = np.cos(turn) * u + np.sin(turn) * v + 3.5 * self.field(75) + 1.2 * self.field(25)
+        self.y = np.cos(turn) * v - np.sin(turn) * u + 3.5 * self.field(75) + 1.2 * self.field(25)
+        self.grain = 0.7 * self.field(7) + 0.7 * self.field(3.5)  # texture
+        self.ripple = self.field(16), self.field(16)  # finer deformation, for soft organs
+        # two random fields vanish together along curves in space: distance, mm, to random vessels
+        self.vessels = 12 * np.hypot(*self.ripple)
+        self.mean = {k: m[patient.phase] + m[3] * rng.standard_normal() for k, m in HU.items()}
+        self.hu = np.full(shape, self.mean["air"], np.float32)
+        self.labels, self.lesion = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+
+    def field(self, scale):
+        """Smooth random field of unit variance with details of about `scale` mm, the same at every size."""
+        z = self.z.ravel()
+        axes = ((z, z[0], z[-1]), (self.axis, -self.half, self.half), (self.axis, -self.half, self.half))
+        weights = [sparse.csr_array(spline(u, scale, low, high)) for u, low, high in axes]
+        field = self.rng.standard_normal([w.shape[1] for w in weights], dtype=np.float32)
+        for w in weights:  # along the first axis, which then becomes the last
+            field = np.moveaxis((w @ field.reshape(len(field), -1)).reshape(-1, *field.shape[1:]), 0, -1)
+        return np.ascontiguousarray(field) * (315 / 151) ** 1.5
+
+    def view(self, x=0.0, y=0.0, r=np.inf, z=None, wobble=0.0):
+        """Index of the part of the canvas within r mm of a point, or of arrays of them, and its x, y, z.
+
+        The margin leaves room for pose and deformation; wobble adds so many mm of finer deformation.
+        """
+        x, y = np.add(x, self.shift[0]), np.add(y, self.shift[1])
+        box = (0.0, np.inf) if z is None else (z, r), (y, r + 28), (x, r + 28)
+        axes = self.z.ravel(), self.axis, self.axis
+        at = tuple(slice(*np.searchsorted(a, (np.min(k) - m, np.max(k) + m))) for a, (k, m) in zip(axes, box))
+        u, v = (wobble * ripple[at] for ripple in self.ripple)
+        return at, (self.x[at] + u, self.y[at] + v, self.z[at[0]])
+
+    def paint(self, at, tissue, distance, grain=0.0, hu=None):
+        """Covers distance < 0 with a tissue, edge pixels in part; `hu` stands in for the tissue's mean."""
+        cover = np.clip(0.5 - distance * np.float32(1 / self.pixel), 0, 1)
+        value = (self.mean[tissue] if hu is None else hu) + np.float32(grain) * self.grain[at]
+        self.hu[at] += cover * (value - self.hu[at])
+        self.labels[at][cover >= 0.5] = TISSUE_ID[tissue]
+        self.lesion[at] *= 1 - cover
+        if tissue in LESIONS:
+            self.lesion[at] += cover

@@ -1,0 +1,105 @@
+"""What a patient is before anything is drawn: class, habitus, contrast phase, lesion; and what tissues are.
+
+Attenuation: ``HU`` holds typical clinical means by contrast phase. For the scale and the usual ranges
+without contrast agent (air -1000, fat about -100, water 0, soft tissue some tens, bone hundreds) see
+Bushberg, Seibert, Leidholdt and Boone, The Essential Physics of Medical Imaging (3rd ed., 2012), ch. 10.
+Enhanced values depend on dose and delay of the injection; those here are mid-range, and every patient's
+scatter about them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CLASSES = ("Cyst", "Normal", "Stone", "Tumor")
+CLASS_COUNTS = (3709, 5077, 1377, 2283)
+
+# tissue: mean HU without contrast agent, in the corticomedullary (arterial) and in the nephrographic phase,
+# and the standard deviation of the means between patients
+HU = {
+    "air": (-1000, -1000, -1000, 0),
+    "skin": (20, 25, 25, 5),
+    "subcutaneous fat": (-105, -105, -105, 4),
+    "visceral fat": (-100, -98, -98, 4),
+    "muscle": (52, 60, 66, 4),
+    "psoas": (54, 62, 68, 4),
+    "vertebra": (190, 200, 205, 40),
+    "canal": (28, 32, 34, 4),
+    "rib": (260, 270, 270, 40),
+    "aorta": (42, 310, 160, 12),
+    "vena cava": (40, 115, 150, 8),
+    "mesenteric vessel": (40, 190, 150, 8),
+    "liver": (58, 76, 106, 5),
+    "gallbladder": (8, 9, 10, 4),
+    "spleen": (48, 115, 116, 6),
+    "kidney cortex": (34, 190, 178, 8),
+    "kidney medulla": (30, 92, 168, 7),
+    "renal sinus": (-75, -72, -72, 6),
+    "renal pelvis": (6, 8, 12, 3),
+    "bowel wall/contents": (38, 62, 70, 6),
+    "bowel gas": (-850, -850, -850, 30),
+    "table": (140, 140, 140, 60),
+    "cyst": (8, 9, 10, 4),
+    "tumour": (36, 112, 92, 8),
+    "stone": (750, 750, 750, 200),
+}
+TISSUES = tuple(HU)
+TISSUE_ID = {name: k for k, name in enumerate(TISSUES)}
+LESIONS = ("cyst", None, "stone", "tumour")  # of each class
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What a patient is before anything is drawn; lengths in mm, z from the level between the kidneys."""
+
+    key: tuple  # (seed, patient), the start of every random stream of this patient
+    cls: int
+    phase: int
+    z: np.ndarray  # slice positions
+    side: int  # of the lesion: -1 image left (patient's right), +1 image right
+    lesion_z: float
+    lesion_r: tuple  # semi-axes in plane and along z
+    stature: float  # scale of the whole torso
+    depth: float  # half-height of the muscle wall, for a half-width of 135
+    fat: float  # thickness of subcutaneous fat
+    fov: float
+    noise: float  # standard deviation, HU, in pixels of 3 mm
+    window: tuple  # centre and width of the display window, HU
+
+
+def draw_patient(seed, index):
+    """Draws patient `index`: class, phase, habitus, lesion and slice positions, without rendering."""
+    rng = np.random.default_rng([seed, index])
+    cls = int(rng.choice(4, p=np.array(CLASS_COUNTS) / sum(CLASS_COUNTS)))
+    # of each class: the odds of the phases (stones are looked for without contrast agent, tumours with it)
+    # and of a display window that makes fat black; both as in clinical exports
+    odds, black_fat = (
+        ((0.7, 0.15, 0.15), 0.9),
+        ((0.2, 0.4, 0.4), 0.3),
+        ((0.9, 0.05, 0.05), 0.75),
+        ((0.2, 0.5, 0.3), 0.65),
+    )[cls]
+    phase = int(rng.choice(3, p=odds))
+    stature = rng.uniform(0.88, 1.12)
+    fat = float(np.clip(rng.lognormal(2.6, 0.55), 4, 42))
+    depth = rng.uniform(86, 104) + 0.2 * fat
+    fov = stature * 2 * (135 + fat) / rng.uniform(0.6, 0.9)
+    low, high = [(9, 32), (1, 1), (2.5, 6.5), (14, 40)][cls]
+    r = low * (high / low) ** rng.beta(1.3, 1.3)
+    rz = rng.uniform(7, 15) if cls == 2 else r * rng.uniform(0.85, 1.1)
+    side = int(rng.choice([-1, 1]))
+    if cls == 1:
+        centre = rng.uniform(-45, 55)
+    else:  # the left kidney lies higher; keep the whole lesion at the height of its kidney
+        centre = 6 * side + rng.uniform(-1, 1) * np.clip(34 - 0.75 * rz, 0, 24)
+    count = int(rng.integers(8, 21))
+    step = rng.uniform(1.5, 4.0)
+    if cls != 1:  # every slice must cut the lesion
+        step = min(step, 1.5 * rz / (count - 1))
+    z = centre + step * (np.arange(count) - (count - 1) / 2)
+    noise = rng.uniform(4, 8) * np.exp(0.008 * (fat - 14)) * stature  # thicker patients stop more photons
+    level = rng.normal(95, 12) if rng.random() < black_fat else rng.normal(40, 10)
+    display = level, rng.uniform(380, 430)
+    return Patient(
+        (seed, index), cls, phase, z, side, centre, (r, rz), stature, depth, fat, fov, noise, display
+    )
