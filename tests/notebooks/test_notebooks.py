@@ -58,7 +58,7 @@ def test_committed_notebook_is_one_clean_lesson_run(path):
     text = json.dumps([cell.get("outputs") for cell in code])
     assert "/home/" not in text
     assert "/root/" not in text
-    assert "/work/" not in text
+    assert str(course.REPOSITORY) not in text
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
