@@ -8,6 +8,8 @@ from pathlib import Path
 from ctgan_utils import commands, config, features
 from ctgan_utils.runtime import UserError, nearest
 
+SOURCES = "phantom, a folder (or one file) of images, kaggle, or auto for the first of these at hand"
+
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line, with the nearest valid option."""
@@ -45,7 +47,7 @@ def build_parser():
         return sub
 
     p = command(
-        "phantom", commands.run_phantom, "draw phantoms: image folders by class, lesion masks, index.csv"
+        "phantom", commands.run_phantom, "draw phantoms: image folders by class, index.csv, ground_truth.npz"
     )
     p.add_argument("--n", type=count, default=1000, help="slices")
     p.add_argument("--size", type=count, default=128, help="pixels")
@@ -56,7 +58,10 @@ def build_parser():
         required=True, metavar="check|kaggle"
     )
     p = command(
-        "check", commands.run_data_check, "counts, sizes, equal and unreadable files of a folder", kinds
+        "check",
+        commands.run_data_check,
+        "counts, sizes, orientations, duplicates, stacks and unreadable files of a folder",
+        kinds,
     )
     p.add_argument("folder", type=Path)
     p.add_argument("--json", action="store_true")
@@ -65,7 +70,7 @@ def build_parser():
 
     p = command("train", commands.run_train, "train an experiment")
     p.add_argument("experiment", help="one of: " + ", ".join(config.EXPERIMENTS))
-    p.add_argument("--data", default="phantom", help="phantom, or a folder of images")
+    p.add_argument("--data", default="phantom", help=SOURCES)
     p.add_argument("--out", type=Path, help="run folder; build/runs/EXPERIMENT if left out")
     p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(config.PROFILES))
     total = p.add_mutually_exclusive_group()
@@ -89,7 +94,7 @@ def build_parser():
     p.add_argument("--seed", type=seed, default=0)
 
     p = command("evaluate", commands.run_evaluate, "Fréchet distance of generated to real images")
-    p.add_argument("--real", default="phantom", help="phantom, or a folder of images")
+    p.add_argument("--real", default="phantom", help=SOURCES)
     p.add_argument("--fake", type=Path, required=True, help="a run folder, or a folder of images")
     p.add_argument("--features", default="ct", help="one of: " + ", ".join(features.EXTRACTORS))
     p.add_argument("--n", type=count, help="images on each side; half of the real ones, at most 5,000")
@@ -109,7 +114,7 @@ def build_parser():
     p = command(
         "course", commands.run_course, "execute every notebook, with figures, numbers and an index page"
     )
-    p.add_argument("--data", default="phantom", help="phantom, or a folder of images")
+    p.add_argument("--data", default="phantom", help=SOURCES)
     p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(config.PROFILES))
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--out", type=Path, default=Path("build", "course"))

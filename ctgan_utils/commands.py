@@ -9,9 +9,21 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from ctgan_utils import __version__, checkpoints, config, data, features, image_files, metrics, phantom
+from ctgan_utils import (
+    __version__,
+    checkpoints,
+    config,
+    data,
+    features,
+    image_files,
+    inspection,
+    kaggle,
+    metrics,
+    phantom,
+)
 from ctgan_utils.networks import build, count_parameters
 from ctgan_utils.runtime import (
     UserError,
@@ -31,31 +43,40 @@ def run_phantom(args):
     classes = [phantom.CLASSES[k] for k in drawn.classes]
     names = [f"{name}/{i:05d}.png" for i, name in enumerate(classes)]
     image_files.write_images(args.out, drawn.images, names)
-    image_files.write_images(args.out / image_files.MASKS, drawn.masks.astype("uint8") * 255, names)
+    truth = {name: getattr(drawn, name) for name in ("hu", "labels", "masks")}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **truth, tissues=np.array(phantom.TISSUES))
+    atomic_write(args.out / image_files.GROUND_TRUTH, buffer.getvalue())
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(["file", "class", "patient", "z_mm", "lesion_pixels"])
     writer.writerows(zip(names, classes, drawn.patients, drawn.z, drawn.masks.sum((1, 2))))
     atomic_write(args.out / "index.csv", table.getvalue().encode())
-    print(f"{args.out}: {args.n} slices of {args.size}x{args.size}, their lesion masks and index.csv")
+    truth = f"index.csv and {image_files.GROUND_TRUTH} (hu, labels, masks, tissues; in the index's order)"
+    print(f"{args.out}: {args.n} slices of {args.size}x{args.size}, {truth}")
 
 
 def run_data_check(args):
-    report = image_files.inspect_folder(args.folder)
+    report = inspection.inspect_folder(args.folder)
     if args.json:
         print(json.dumps(report, indent=2))
         return
-    print(f"{report['folder']}: {report['images']} images")
-    for title in ("classes", "sizes", "modes"):
-        print(f"  {title:8}", ", ".join(f"{name} {count}" for name, count in report[title].items()))
-    extra = sum(len(names) - 1 for names in report["exact_duplicates"])
-    print(f"  {extra} exact duplicates, {len(report['unreadable'])} unreadable")
+    print(f"{report['folder']}: {report['images']} slices in {report['files']} files")
+    for title in ("classes", "sizes", "modes", "orientations"):
+        print(f"  {title:16}", ", ".join(f"{name} {count}" for name, count in report[title].items()))
+    for title in ("exact_duplicates", "near_duplicates"):
+        extra = sum(len(names) - 1 for names in report[title])
+        print(f"  {title.replace('_', ' '):16} {extra} slices, of {len(report[title])} others")
+    print(f"  {'stacks':16} {report['stacks']} by similarity; split by these, not by slice")
+    print(f"  {'unreadable':16} {len(report['unreadable'])}")
+    for names in report["same_class_in_different_case"]:
+        print(f"  one class, different case: {', '.join(names)}; rename one")
     for name, reason in report["unreadable"].items():
         print(f"  unreadable: {name}: {reason}")
 
 
 def run_data_kaggle(args):
-    counts = data.download_kaggle(args.out)
+    counts = kaggle.download(args.out)
     print(f"{args.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 

@@ -1,23 +1,24 @@
-"""CT slices from a folder or from the phantom, as uint8 in memory; splits; batches."""
+"""CT slices from a folder, from Kaggle or from the phantom, as uint8 in memory; splits; batches."""
 
 import contextlib
+import csv
 import hashlib
+import json
 import os
-from collections import Counter
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
-from ctgan_utils import phantom
-from ctgan_utils.image_files import class_of, decode_all, image_files
+from ctgan_utils import image_files, kaggle, phantom, similarity
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, progress
 
-KAGGLE = "nazmul0087/ct-kidney-dataset-normal-cyst-tumor-and-stone"
+CT_KIDNEY = REPOSITORY / "data" / "ct_kidney"  # where `data kaggle` puts the slices
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class CTImages:
     images: torch.Tensor  # uint8 [N, 1, H, W]
     labels: torch.Tensor  # int64 [N], index into classes
     classes: tuple[str, ...]
-    groups: torch.Tensor | None  # int64 [N], the patient of each slice; None where nobody knows
+    groups: torch.Tensor  # int64 [N], what a split must keep together
+    grouped_by: str  # "patient", or "similarity" where nobody knows the patients
     source: str  # for captions: what the slices are
     fingerprint: str  # changes when a pixel does
 
@@ -36,8 +38,7 @@ class CTImages:
 
     def __getitem__(self, index):
         """The same set with only the slices of an index tensor or a slice object."""
-        groups = None if self.groups is None else self.groups[index]
-        return replace(self, images=self.images[index], labels=self.labels[index], groups=groups)
+        return replace(self, images=self.images[index], labels=self.labels[index], groups=self.groups[index])
 
     def counts(self):
         """Slices per class, as {class: number}."""
@@ -45,94 +46,116 @@ class CTImages:
 
 
 def load(data, size, *, phantoms=2_000, seed=0, skip_unreadable=False):
-    """The CTImages that --data names: "phantom", or a folder of images. Sizes are in pixels."""
-    if str(data) == "phantom":
+    """The CTImages that --data names, at size x size pixels.
+
+    "phantom"; a folder, or one file; "kaggle", which is fetched first; or "auto": data/ct_kidney if it is
+    there, else Kaggle if the environment holds a token, else the phantom. `source` says which it was.
+    """
+    name = str(data)
+    if name == "auto":
+        name = str(CT_KIDNEY) if CT_KIDNEY.is_dir() else "kaggle" if kaggle.has_token() else "phantom"
+    if name == "phantom":
         return load_phantom(phantoms, size, seed)
-    return load_folder(data, size, skip_unreadable)
+    if name == "kaggle":
+        kaggle.download(CT_KIDNEY)
+        name = CT_KIDNEY
+    return load_folder(name, size, skip_unreadable)
 
 
 def load_phantom(n, size, seed=0):
     """n slices of the built-in phantom; patients are the groups."""
-    sources = (path.read_bytes() for path in sorted(Path(phantom.__file__).parent.glob("*.py")))
-    key = _digest(*sources, f"{n} {size} {seed}".encode())
+    key = _digest(_code(phantom), f"{n} {size} {seed}".encode())
 
     def make():
         with progress(n, "drawing phantoms", "slice") as bar:
             drawn = phantom.generate(n, size, seed, progress=lambda done, total: bar.update(done - bar.n))
-        as_tensor = torch.from_numpy
-        return {
-            "images": as_tensor(drawn.images)[:, None],
-            "labels": as_tensor(drawn.classes),
-            "groups": as_tensor(drawn.patients),
-        }
+        arrays = {"images": drawn.images[:, None], "labels": drawn.classes, "groups": drawn.patients}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, {}
 
-    tensors = _cached(f"phantom-{key}", make)
-    return CTImages(
-        **tensors,
-        classes=phantom.CLASSES,
-        source=f"built-in phantom, {n:,} slices, seed {seed}",
-        fingerprint=key,
-    )
+    tensors, _ = _cached(f"phantom-{key}", make)
+    source = f"built-in phantom, {n:,} slices, seed {seed}"
+    return CTImages(**tensors, classes=phantom.CLASSES, grouped_by="patient", source=source, fingerprint=key)
 
 
 def load_folder(folder, size, skip_unreadable=False):
-    """Every PNG and JPEG below a folder, as grey levels at size x size pixels.
+    """Every image below a folder, or in one file, as grey levels at size x size pixels.
 
-    The class of a slice is the name of the folder it lies in. Any size, 8 or 16 bits, grey, colour, palette
-    or transparent (on black). Width and height are scaled apart, as in thesis 4.2.3. The result is cached by
-    content. Raises UserError for a missing or empty folder, and for unreadable files unless they are skipped.
+    PNG and JPEG (8, 12 or 16 bits, grey, colour, palette or transparent on black), DICOM, .npy and .npz.
+    The class of a slice is the name of the folder it lies in, unless its file says otherwise. Width and
+    height are scaled apart, as in thesis 4.2.3. Groups are patients where the files (DICOM, .npz) or the
+    columns file and patient of an index.csv name them for all slices; else slices that look alike. Cached by
+    content. Raises UserError for a missing or empty folder, for class folders that differ in case only, and
+    for unreadable files unless they are skipped.
     """
     folder = Path(folder)
-    paths = image_files(folder)
+    paths = image_files.image_files(folder)
+    root = folder if folder.is_dir() else folder.parent
+    index = root / "index.csv"
+    patients_by_name = _read_index(index) if index.is_file() else {}
     with ThreadPoolExecutor() as pool:
         contents = list(pool.map(lambda path: _digest(path.read_bytes()), paths))
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    key = _digest(f"{size} {skip_unreadable}".encode(), *map(str.encode, names + contents))
-    classes = tuple(sorted({class_of(path, folder) for path in paths}))
+    names = [path.relative_to(root).as_posix() for path in paths]
+    about = json.dumps([size, skip_unreadable, sorted(patients_by_name.items()), root.resolve().name])
+    key = _digest(about.encode(), *map(str.encode, names + contents))
 
     def make():
-        arrays, unreadable = decode_all(paths, size)
+        files, unreadable = image_files.read_all(paths, size)
         if unreadable and not skip_unreadable:
             first, reason = next(iter(unreadable.items()))
             more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
             raise UserError(f"{first}{more}: {reason}; remove or replace it, or pass --skip-unreadable")
-        if not len(arrays):
+        if not files:
             raise UserError(f"{folder}: none of its {len(paths)} images can be read; run 'data check' on it")
-        kept = [path for path in paths if path not in unreadable]
-        return {
-            "images": torch.from_numpy(arrays)[:, None],
-            "labels": torch.tensor([classes.index(class_of(path, folder)) for path in kept]),
+        slice_classes, patients = [], []
+        for path, file in zip((path for path in paths if path not in unreadable), files):
+            count = len(file.pixels)
+            slice_classes += file.classes or [image_files.class_of(path, root)] * count
+            patients += file.patients or [patients_by_name.get(path.relative_to(root).as_posix())] * count
+        classes = _class_names(folder, slice_classes)
+        images = torch.from_numpy(image_files.to_8_bit([file.pixels for file in files]))[:, None]
+        known = all(patients)
+        if known:
+            groups = np.unique(patients, return_inverse=True)[1]
+        else:
+            groups = similarity.group(similarity.perceptual_hash(images), similarity.SAME_STACK)
+        tensors = {
+            "images": images,
+            "labels": torch.tensor([classes.index(name) for name in slice_classes]),
+            "groups": torch.from_numpy(groups),
         }
+        notes = {"classes": classes, "grouped_by": "patient" if known else "similarity"}
+        return tensors, notes | {"unreadable": len(unreadable)}
 
-    tensors = _cached(f"folder-{key}", make)
-    left_out = len(paths) - len(tensors["images"])
-    source = f"folder {folder.resolve().name}, {len(tensors['images']):,} slices"
-    source += f" ({left_out} unreadable left out)" if left_out else ""
-    return CTImages(**tensors, classes=classes, groups=None, source=source, fingerprint=key)
+    tensors, notes = _cached(f"folder-{_digest(key.encode(), _code(image_files), _code(similarity))}", make)
+    left_out = f" ({notes['unreadable']} unreadable left out)" if notes["unreadable"] else ""
+    return CTImages(
+        **tensors,
+        classes=tuple(notes["classes"]),
+        grouped_by=notes["grouped_by"],
+        source=f"folder {root.resolve().name}, {len(tensors['images']):,} slices{left_out}",
+        fingerprint=key,
+    )
 
 
-def download_kaggle(out):
-    """Fetch CT KIDNEY (Islam 2022) from Kaggle into a folder; returns its slices per class.
+def _read_index(path):
+    """{file: patient} of an index.csv with these two columns, as the phantom writes it; else {}."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if not {"file", "patient"} <= set(rows.fieldnames or ()):
+            return {}
+        return {row["file"]: row["patient"] for row in rows}
 
-    Goes on where an earlier try stopped. A token, if Kaggle wants one, comes from the environment
-    (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY). Raises UserError when kagglehub or the network is
-    missing, or when a class is not complete.
-    """
-    try:
-        import kagglehub
-    except ImportError:
-        raise UserError("kagglehub is not installed: run 'pip install kagglehub' and try again") from None
-    try:
-        kagglehub.dataset_download(KAGGLE, output_dir=str(out))
-    except Exception as error:  # its own, requests' and the operating system's
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        mend = "check the network and KAGGLE_API_TOKEN, or download the set in a browser and pass its folder"
-        raise UserError(f"{KAGGLE}: download failed ({reason}); {mend}") from None
-    counts = Counter(class_of(path, Path(out)) for path in image_files(out))
-    expected = dict(zip(phantom.CLASSES, phantom.CLASS_COUNTS))
-    if counts != expected:
-        raise UserError(f"{out}: {dict(counts)} slices, expected {expected}; delete the folder and try again")
-    return expected
+
+def _class_names(folder, names):
+    """The sorted names. Raises UserError if two differ in case only."""
+    spellings = defaultdict(set)
+    for name in names:
+        spellings[name.casefold()].add(name)
+    for same in spellings.values():
+        if len(same) > 1:
+            pair = "' and '".join(sorted(same)[:2])
+            raise UserError(f"{folder}: '{pair}' look like one class; give their folders one spelling")
+    return sorted(set(names))
 
 
 def cache_folder():
@@ -141,15 +164,24 @@ def cache_folder():
 
 
 def _cached(name, make):
-    """The tensors that make() returns, from the cache if they are there; a broken cache is no error."""
+    """What make() returns, tensors and notes, from the cache if it is there; a broken cache is no error."""
     path = cache_folder() / f"{name}.safetensors"
     try:
-        return safetensors.torch.load_file(path)
-    except (OSError, SafetensorError):
-        tensors = make()
+        with safetensors.safe_open(path, "pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["notes"])
+    except (OSError, safetensors.SafetensorError):
+        tensors, notes = make()
     with contextlib.suppress(OSError):
-        atomic_write(path, safetensors.torch.save(tensors))
-    return tensors
+        atomic_write(path, safetensors.torch.save(tensors, {"notes": json.dumps(notes)}))
+    return tensors, notes
+
+
+def _code(module):
+    """The source of a module or package: what it draws or reads changes with it."""
+    path = Path(module.__file__)
+    paths = sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
+    return b"".join(p.read_bytes() for p in paths)
 
 
 def _digest(*parts):
@@ -161,15 +193,23 @@ def _digest(*parts):
 
 
 def split(data, fraction, seed=0):
-    """Two CTImages, the second with about that fraction of the slices; patients are never divided.
+    """Two CTImages, the second with about that fraction of every class; groups are never divided.
 
-    Where groups are unknown the split is by slice, and neighbouring slices leak from one side to the other.
+    In random order a group is held out if that brings its class closer to the fraction. Raises UserError if
+    there is one group only.
     """
-    groups = torch.arange(len(data)) if data.groups is None else data.groups
-    names = groups.unique()
-    order = names[torch.randperm(len(names), generator=torch.Generator().manual_seed(seed))]
-    held_out = torch.isin(groups, order[: max(1, round(fraction * len(names)))])
-    return data[~held_out], data[held_out]
+    names, numbers = data.groups.unique(return_inverse=True)
+    if len(names) < 2:
+        raise UserError(f"{data.source}: one group by {data.grouped_by} can't be split; add slices")
+    sizes, wanted = numbers.bincount(), fraction * data.labels.bincount(minlength=len(data.classes))
+    held_out = torch.zeros(len(names), dtype=torch.bool)
+    for group in torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)):
+        k = data.labels[numbers == group].mode().values
+        if sizes[group] < 2 * wanted[k]:
+            held_out[group], wanted[k] = True, wanted[k] - sizes[group]
+    if not held_out.any():
+        held_out[sizes.argmin()] = True
+    return data[~held_out[numbers]], data[held_out[numbers]]
 
 
 class Batches:

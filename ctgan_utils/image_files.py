@@ -1,33 +1,64 @@
-"""Image files: found, read as grey levels, written, inspected."""
+"""Image files: found, read as grey levels, written."""
 
 import io
 import re
-from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ctgan_utils.phantom import window
 from ctgan_utils.runtime import UserError, atomic_write, progress
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
-MASKS = "masks"  # a folder of this name holds lesion masks, not slices
+PICTURES = {".png", ".jpg", ".jpeg"}
+STACKS = {".npy", ".npz"}
+DICOM = {".dcm", ".dicom"}
+KINDS = "PNG, JPEG, DICOM, .npy or .npz"
+GROUND_TRUTH = "ground_truth.npz"  # what the phantom knows of its slices, beside them
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """The k slices of one file: one in a picture, many in a stack or a multi-frame DICOM file."""
+
+    pixels: np.ndarray  # [k, H, W]: uint8 grey levels, or uint16 as stored
+    mode: str  # what the file holds: Pillow's mode, or DICOM, or the type of an array
+    classes: list | None = None  # [k], where the file itself names them
+    patients: list | None = None  # [k]
 
 
 def image_files(folder):
-    """The PNG and JPEG files below a folder, in natural order: 2 before 10. Masks are left out."""
+    """The image files below a folder, or the one file named, in natural order: 2 before 10."""
     folder = Path(folder)
+    if folder.is_file():
+        return [folder]
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name one with images, or 'phantom'")
-    found = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and MASKS not in path.relative_to(folder).parts
-    ]
+    found = [path for path in folder.rglob("*") if _is_image(path) and not _is_hidden(path, folder)]
     if not found:
-        raise UserError(f"{folder}: no PNG or JPEG images in it; name the folder that holds them")
+        raise UserError(f"{folder}: no images in it ({KINDS}); name the folder that holds them")
     return sorted(found, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+
+
+def _is_image(path):
+    suffix = path.suffix.lower()
+    known = suffix in PICTURES | STACKS | DICOM or (not suffix and _has_dicom_prefix(path))
+    return known and path.name != GROUND_TRUTH and path.is_file()
+
+
+def _is_hidden(path, folder):
+    """True below .partial, and for the ._ files that macOS leaves beside others."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _has_dicom_prefix(path):
+    """True for DICOM files without a suffix, as on a clinical disc."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def _natural(name):
@@ -39,24 +70,113 @@ def class_of(path, folder):
     return path.parent.name if path.parent != folder else folder.resolve().name
 
 
-def read_image(path):
-    """One image as a grey array [H, W], uint8, or uint16 as stored. Raises UserError if it can't be read."""
+def read(path):
+    """One file as an ImageFile. Raises UserError, without the file's name, if it can't be read."""
+    suffix = path.suffix.lower()
+    if suffix in PICTURES:
+        return _read_picture(path)
+    return _read_stack(path) if suffix in STACKS else _read_dicom(path)
+
+
+def _read_picture(path):
     try:
         with Image.open(path) as image:
             image.load()
-            if image.mode.startswith("I") or image.mode == "F":
-                return np.asarray(image).clip(0, 65535).astype(np.uint16)
+            mode = image.mode
+            if mode.startswith("I") or mode == "F":
+                return ImageFile(np.asarray(image).clip(0, 65535).astype(np.uint16)[None], mode)
             if image.has_transparency_data:
                 rgba = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
-            return np.asarray(image.convert("L"))
+            return ImageFile(np.asarray(image.convert("L"))[None], mode)
     except Image.UnidentifiedImageError:
         raise UserError("not an image, whatever its name says") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"unreadable ({error})") from None
 
 
-def _resize(array, size):
+def _read_stack(path):
+    """NumPy arrays. An .npz file may name the classes and patients of its slices beside them."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise UserError(f"unreadable ({error})") from None
+    # "images", or MedMNIST's train_images, val_images, test_images, or the only array
+    names = [name for name in arrays if re.fullmatch(r"(\w+_)?images", name)] or list(arrays)[:1]
+    if not names or (len(arrays) > 1 and not names[0].endswith("images")):
+        raise UserError(f"holds {', '.join(arrays) or 'nothing'}; call the array of slices 'images'")
+
+    def beside(key):
+        found = [arrays.get(name.replace("images", key)) for name in names]
+        return None if any(a is None for a in found) else np.concatenate(found).ravel().astype(str).tolist()
+
+    stacks = [_grey_stack(arrays[name]) for name in names]
+    if len({stack.dtype for stack in stacks}) > 1 or len({stack.shape[1:] for stack in stacks}) > 1:
+        raise UserError(f"{', '.join(names)} differ in size or type; write them to files of their own")
+    pixels = np.concatenate(stacks)
+    return ImageFile(pixels, str(arrays[names[0]].dtype), beside("labels"), beside("patients"))
+
+
+def _grey_stack(array):
+    """[H, W], [N, H, W], [N, 1, H, W] or [N, H, W, 1] as [N, H, W], uint8 or uint16.
+
+    uint8 and uint16 stay as stored. Floats in [0, 1] or [-1, 1] are scaled to 0..255; other floats and signed
+    integers are Hounsfield units, seen in the window 40 +- 200.
+    """
+    shape = array.shape
+    if array.ndim == 4 and 1 in (shape[1], shape[3]):
+        array = array[:, 0] if shape[1] == 1 else array[..., 0]
+    array = array[None] if array.ndim == 2 else array
+    if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "iuf":
+        raise UserError(f"shape {list(shape)} of {array.dtype}; slices are numbers [N, H, W]")
+    if array.dtype in (np.uint8, np.uint16):
+        return array
+    if not np.isfinite(array).all():
+        raise UserError("holds NaN or infinite values; replace them, with -1000 HU for air, say")
+    if array.dtype.kind == "f" and array.min() >= -1 and array.max() <= 1:
+        low = -1 if array.min() < 0 else 0
+        return np.rint((array - low) * (255 / (1 - low))).astype(np.uint8)
+    return window(array)
+
+
+def _read_dicom(path):
+    """CT slices in the file's own window, or 40 +- 200 HU; the patient is that of the file."""
+    try:
+        import pydicom
+        from pydicom.pixels import apply_modality_lut
+    except ImportError:
+        raise UserError("DICOM needs pydicom: run 'pip install pydicom' and try again") from None
+    try:
+        dicom = pydicom.dcmread(path)
+        if "PixelData" not in dicom:
+            raise UserError("a DICOM file without pixel data")
+        stored = dicom.pixel_array
+        frames = stored[None] if stored.ndim == 2 else stored
+        if frames.ndim != 3 or dicom.get("SamplesPerPixel", 1) != 1:
+            raise UserError(f"a DICOM file of shape {list(stored.shape)}; slices are grey [H, W]")
+        # slope and intercept of an enhanced file stand in its functional groups
+        holder = dicom
+        if "SharedFunctionalGroupsSequence" in dicom and "RescaleSlope" not in dicom:
+            shared = dicom.SharedFunctionalGroupsSequence[0]
+            holder = shared.get("PixelValueTransformationSequence", [dicom])[0]
+        hu = apply_modality_lut(frames, holder)
+        center, width = (
+            float(np.ravel(dicom.get(key, default))[0])
+            for key, default in (("WindowCenter", 40), ("WindowWidth", 400))
+        )
+        grey = window(hu, center, max(width, 1))
+        if dicom.PhotometricInterpretation == "MONOCHROME1":  # low values are bright
+            grey = 255 - grey
+        patient = str(dicom.get("PatientID", "") or dicom.get("SeriesInstanceUID", ""))
+    except UserError:
+        raise
+    except Exception as error:  # pydicom's decoders raise many kinds
+        raise UserError(f"unreadable ({str(error).splitlines()[0] if str(error) else error!r})") from None
+    return ImageFile(grey, "DICOM", patients=[patient] * len(grey) if patient else None)
+
+
+def resize(array, size):
     """[H, W] to [size, size]; Lanczos averages over the pixels that it drops, so that nothing aliases."""
     if array.shape == (size, size):
         return array
@@ -66,34 +186,38 @@ def _resize(array, size):
     return np.asarray(scaled).round().clip(0, 65535).astype(np.uint16)
 
 
-def decode_all(paths, size):
-    """(uint8 [n, size, size] of the readable files, {path: reason} of the others), decoded on all cores."""
+def read_all(paths, size):
+    """All files on all cores: (list of ImageFile with pixels uint8 [k, size, size], {path: reason}).
+
+    Unreadable files are in the second result only.
+    """
 
     def decode(path):
         try:
-            return _resize(read_image(path), size)
+            file = read(path)
+            pixels = np.stack([resize(slice_, size) for slice_ in file.pixels])
+            return ImageFile(pixels, file.mode, file.classes, file.patients)
         except UserError as error:
             return str(error)
 
-    arrays, unreadable = [], {}
+    files, unreadable = [], {}
     with ThreadPoolExecutor() as pool, progress(len(paths), "reading images", "image") as bar:
         for path, result in zip(paths, pool.map(decode, paths)):
             if isinstance(result, str):
                 unreadable[path] = result
             else:
-                arrays.append(result)
+                files.append(result)
             bar.update()
-    return _to_8_bit(arrays), unreadable
+    return files, unreadable
 
 
-def _to_8_bit(arrays):
-    """[N, H, W] uint8. 16-bit files share one scale, so that slices stay comparable: 12 bits if all fit."""
-    deep = [array for array in arrays if array.dtype == np.uint16]
-    full_scale = 4095 if deep and max(array.max() for array in deep) <= 4095 else 65535
-    if not arrays:
-        return np.empty((0, 0, 0), np.uint8)
-    grey = [a if a.dtype == np.uint8 else (a * (255 / full_scale)).round().astype(np.uint8) for a in arrays]
-    return np.stack(grey)
+def to_8_bit(stacks):
+    """uint8 [N, H, W]. uint16 stacks share one scale, so that slices stay comparable: 12 bits if all fit."""
+    deep = [stack for stack in stacks if stack.dtype == np.uint16]
+    full_scale = 4095 if deep and max(stack.max() for stack in deep) <= 4095 else 65535
+    return np.concatenate(
+        [s if s.dtype == np.uint8 else (s * (255 / full_scale)).round().astype(np.uint8) for s in stacks]
+    )
 
 
 def png(array):
@@ -117,40 +241,7 @@ def grid_png(images, columns=8):
 def write_images(folder, images, names):
     """Write images uint8 [N, H, W] as PNG files of those names below a folder that holds no images yet."""
     folder = Path(folder)
-    if folder.exists() and any(path.suffix.lower() in SUFFIXES for path in folder.rglob("*")):
+    if folder.exists() and any(path.suffix.lower() in PICTURES for path in folder.rglob("*")):
         raise UserError(f"{folder}: holds images already; name another folder")
     for image, name in zip(images, names):
         atomic_write(folder / name, png(np.ascontiguousarray(image)))
-
-
-def inspect_folder(folder):
-    """What is in a folder of images, as JSON values: counts, sizes, modes, equal and unreadable files."""
-    folder = Path(folder)
-    paths = image_files(folder)
-    report = {"folder": str(folder), "images": len(paths)}
-    counts = {"classes": Counter(), "sizes": Counter(), "modes": Counter()}
-    contents, unreadable = defaultdict(list), {}
-
-    def look(path):
-        try:
-            read_image(path)
-        except UserError as error:
-            return str(error)
-        with Image.open(path) as image:
-            return f"{image.width}x{image.height}", image.mode, image.tobytes()
-
-    with ThreadPoolExecutor() as pool, progress(len(paths), "checking images", "image") as bar:
-        for path, seen in zip(paths, pool.map(look, paths)):
-            name = path.relative_to(folder).as_posix()
-            if isinstance(seen, str):
-                unreadable[name] = seen
-            else:
-                size, mode, pixels = seen
-                counts["classes"][class_of(path, folder)] += 1
-                counts["sizes"][size] += 1
-                counts["modes"][mode] += 1
-                contents[hash((size, mode, pixels))].append(name)
-            bar.update()
-    duplicates = [names for names in contents.values() if len(names) > 1]
-    report |= {name: dict(counter.most_common()) for name, counter in counts.items()}
-    return report | {"exact_duplicates": duplicates, "unreadable": unreadable}

@@ -84,18 +84,21 @@ def test_evaluate_reports_distance_floor_and_numbers(run, tmp_path, capsys):
     assert report["value"] < 1e-3
 
 
-def test_phantoms_are_written_by_class_with_masks_and_index(tmp_path, capsys):
+def test_phantoms_are_written_by_class_with_index_and_ground_truth(tmp_path, capsys):
     assert main(["phantom", "--n", "30", "--size", "64", "--seed", "1", "--out", str(tmp_path)]) == 0
     rows = list(csv.DictReader((tmp_path / "index.csv").read_text().splitlines()))
-    assert len(rows) == 30
-    for row in rows:
-        mask = np.asarray(Image.open(tmp_path / "masks" / row["file"]))
+    truth = np.load(tmp_path / "ground_truth.npz")
+    assert len(rows) == len(truth["masks"]) == len(truth["labels"]) == len(truth["hu"]) == 30
+    for row, mask in zip(rows, truth["masks"]):
         assert row["file"].startswith(row["class"] + "/")
-        assert (mask > 0).sum() == int(row["lesion_pixels"])
+        assert mask.sum() == int(row["lesion_pixels"])
         assert (row["class"] == "Normal") == (int(row["lesion_pixels"]) == 0)
-    assert len(data.load_folder(tmp_path, 64)) == 30
+    ct = data.load_folder(tmp_path, 64)
+    assert (len(ct), ct.grouped_by) == (30, "patient")
+    assert len(ct.groups.unique()) == len({row["patient"] for row in rows})
+    capsys.readouterr()
     main(["data", "check", str(tmp_path), "--json"])
-    assert json.loads(capsys.readouterr().out.split("index.csv\n")[1])["sizes"] == {"64x64": 30}
+    assert json.loads(capsys.readouterr().out)["sizes"] == {"64x64": 30}
 
 
 def test_a_dry_run_prints_a_plan_and_writes_nothing(tmp_path, capsys):

@@ -1,11 +1,11 @@
-"""Folders, the phantom, splits and batches."""
+"""Folders, the phantom, groups, splits and batches."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from ctgan_utils import data, image_files, phantom
+from ctgan_utils import data, image_files, phantom, similarity
 from ctgan_utils.runtime import UserError
 
 
@@ -29,9 +29,9 @@ def test_classes_are_folders_in_natural_order(tmp_path):
     assert ct.counts() == {"Cyst": 3, "Normal": 1}
 
 
-def test_a_flat_folder_is_one_class_and_masks_are_no_slices(tmp_path):
+def test_a_flat_folder_is_one_class_and_hidden_files_are_no_slices(tmp_path):
     save(tmp_path / "a.png", grey(7))
-    save(tmp_path / "masks" / "a.png", grey(255))
+    (tmp_path / "._a.png").write_bytes(b"left by macOS")
     ct = data.load_folder(tmp_path, 32)
     assert ct.classes == (tmp_path.name,)
     assert len(ct) == 1
@@ -83,7 +83,7 @@ def test_sizes_are_mixed_and_resizing_averages(tmp_path):
 def test_the_cache_returns_the_same_and_sees_every_change(tmp_path, monkeypatch):
     save(tmp_path / "a.png", grey(1))
     first = data.load_folder(tmp_path, 32)
-    monkeypatch.setattr(data, "decode_all", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(image_files, "read_all", lambda *_: pytest.fail("decoded again"))
     again = data.load_folder(tmp_path, 32)
     assert torch.equal(first.images, again.images)
     assert first.fingerprint == again.fingerprint
@@ -125,18 +125,10 @@ def test_unreadable_files_are_named_and_can_be_skipped(tmp_path):
     assert kept.source.endswith("2 slices (2 unreadable left out)")
 
 
-def test_inspecting_a_folder_counts_what_is_there(tmp_path):
-    report = image_files.inspect_folder(broken_folder(tmp_path))
-    assert report["images"] == 4
-    assert report["sizes"] == {"64x64": 2}
-    assert report["exact_duplicates"] == [["a.jpg", "c.jpg"]]
-    assert set(report["unreadable"]) == {"b.jpg", "d.png"}
-
-
 def test_missing_and_empty_folders_say_what_to_name(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         data.load_folder(tmp_path / "nowhere", 32)
-    with pytest.raises(UserError, match="no PNG or JPEG images"):
+    with pytest.raises(UserError, match="no images in it"):
         data.load_folder(tmp_path, 32)
 
 
@@ -165,7 +157,7 @@ def test_the_phantom_is_loaded_with_its_patients():
 def toy(n=40, per_patient=5):
     images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1)
     groups = torch.arange(n) // per_patient
-    return data.CTImages(images, torch.zeros(n, dtype=torch.int64), ("x",), groups, "toy", "0")
+    return data.CTImages(images, torch.zeros(n, dtype=torch.int64), ("x",), groups, "patient", "toy", "0")
 
 
 def test_a_split_never_divides_a_patient():
@@ -173,6 +165,72 @@ def test_a_split_never_divides_a_patient():
     assert set(train.groups.tolist()).isdisjoint(test.groups.tolist())
     assert (len(train), len(test)) == (30, 10)
     assert sorted(torch.cat([train.images, test.images]).flatten().tolist()) == list(range(40))
+
+
+def test_a_split_holds_out_a_share_of_every_class():
+    labels = torch.arange(200) // 100
+    groups = torch.arange(200) // 5
+    two = data.CTImages(torch.zeros(200, 1, 1, 1), labels, ("a", "b"), groups, "patient", "toy", "0")
+    for seed in range(5):
+        _, test = data.split(two, 0.2, seed)
+        assert test.counts() == {"a": 20, "b": 20}
+
+
+def test_one_group_cannot_be_split():
+    with pytest.raises(UserError, match="one group by patient"):
+        data.split(toy(5), 0.2)
+
+
+def test_phantom_patients_are_found_again_by_similarity():
+    ct = data.load_phantom(300, 64, seed=1)
+    found = similarity.group(similarity.perceptual_hash(ct.images), similarity.SAME_STACK)
+    patients = ct.groups.numpy()
+    for number in np.unique(found):
+        assert len(np.unique(patients[found == number])) == 1  # no two patients are taken for one
+    parts = [len(np.unique(found[patients == patient])) for patient in np.unique(patients)]
+    assert np.mean(parts) < 1.2
+
+
+def test_an_index_names_the_patients(tmp_path):
+    for k in range(4):
+        save(tmp_path / "Cyst" / f"{k}.png", grey(10 * k))
+    assert data.load_folder(tmp_path, 32).grouped_by == "similarity"
+    rows = ["file,patient", *(f"Cyst/{k}.png,{name}" for k, name in enumerate("BABA"))]
+    (tmp_path / "index.csv").write_text("\n".join(rows))
+    ct = data.load_folder(tmp_path, 32)
+    assert ct.grouped_by == "patient"
+    assert ct.groups.tolist() == [1, 0, 1, 0]
+
+
+def test_class_folders_in_different_case_are_refused(tmp_path):
+    save(tmp_path / "Cyst" / "a.png", grey(1))
+    save(tmp_path / "cyst" / "b.png", grey(2))
+    with pytest.raises(UserError, match="'Cyst' and 'cyst' look like one class"):
+        data.load_folder(tmp_path, 32)
+
+
+def test_spaces_and_letters_of_any_language_are_fine(tmp_path):
+    folder = tmp_path / "Żółć и почки 腎臓" / "Große Zyste"
+    save(folder / "Schnitt (1) ü.png", grey(5))
+    ct = data.load_folder(folder.parent, 32)
+    assert ct.classes == ("Große Zyste",)
+    assert ct.source == "folder Żółć и почки 腎臓, 1 slices"
+
+
+def test_auto_takes_the_first_rung_of_the_ladder(tmp_path, monkeypatch):
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(data, "CT_KIDNEY", tmp_path / "ct_kidney")
+    assert data.load("auto", 64, phantoms=8).source.startswith("built-in phantom")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "x")
+
+    def download(out):
+        save(out / "Cyst" / "a.png", grey(3))
+
+    monkeypatch.setattr(data.kaggle, "download", download)
+    assert data.load("auto", 64).source == "folder ct_kidney, 1 slices"
+    monkeypatch.setattr(data.kaggle, "download", lambda out: pytest.fail("fetched again"))
+    assert len(data.load("auto", 64)) == 1
 
 
 @pytest.mark.parametrize("batch_size", [4, 7, 30])
