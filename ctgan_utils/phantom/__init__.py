@@ -6,15 +6,17 @@ consecutive slices vary smoothly along the body axis, and in four classes named 
 CT KIDNEY data set (Islam et al., Scientific Reports 12:11440, 2022).
 
 How a stack is made: ``patients`` draws a patient; ``anatomy`` paints the tissues as labels and Hounsfield
-units on a ``canvas``; ``_acquire`` adds the scanner's blur and noise; ``window`` turns Hounsfield units into
-grey levels.
+units on a ``canvas``; ``acquisition`` scans them, from projections to filtered back-projection; ``window``
+turns Hounsfield units into grey levels.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
 
+from ctgan_utils.phantom.acquisition import acquire, system_matrix
 from ctgan_utils.phantom.anatomy import draw_anatomy
 from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, TISSUES, draw_patient
 from ctgan_utils.runtime import UserError
@@ -27,7 +29,7 @@ class Phantoms:
     """N slices with their ground truth.
 
     images  uint8   [N, H, W]  grey levels: ``window(hu[i], *windows[i])``
-    hu      int16   [N, H, W]  Hounsfield units, with acquisition blur and noise
+    hu      int16   [N, H, W]  Hounsfield units, as reconstructed: with the scanner's blur and noise
     labels  uint8   [N, H, W]  tissue filling most of the pixel, index into TISSUES
     masks   bool    [N, H, W]  the lesion: empty for class Normal, never empty for the others
     classes int64   [N]        index into CLASSES, one per patient
@@ -46,28 +48,6 @@ class Phantoms:
     windows: np.ndarray
 
 
-def _acquire(hu, rng, noise, pixel):
-    """What the scanner makes of Hounsfield units, float [slices, H, W] at `pixel` mm: adds blur and noise.
-
-    The point spread is Gaussian: 1.2 mm full width at half maximum from focus and detector, and 0.85 pixel
-    from a kernel matched to the matrix. The noise has a standard deviation of `noise` HU at 3 mm pixels and
-    the power spectrum of filtered back-projection: in proportion to the frequency, from the ramp filter, up
-    to the kernel's roll-off (Riederer, Pelc and Chesler, Physics in Medicine and Biology 23:446, 1978). Wide
-    bodies starve the lateral rays of photons, which draws streaks along the rows: more power at vertical
-    frequencies.
-    """
-    fy, fx = fft.fftfreq(hu.shape[1])[:, None], fft.rfftfreq(hu.shape[2])[None]  # cycles per pixel
-    f2 = fx**2 + fy**2
-    blur = np.exp(-2 * np.pi**2 * ((0.5 / pixel) ** 2 + 0.36**2) * f2)
-    power = np.sqrt(f2) * np.exp(-f2 / 0.3**2) * (1 + 0.5 * (fy**2 - fx**2) / np.maximum(f2, 1e-12))
-    double = np.where((fx > 0) & (fx < 0.5), 2, 1)  # columns that rfft leaves out
-    filt = np.sqrt(power * hu[0].size / (power * double).sum())
-    noise = noise * np.sqrt(3 / pixel)  # larger pixels average more of it
-    white = rng.standard_normal(hu.shape, dtype=np.float32)
-    spectrum = fft.rfft2(hu) * blur.astype(np.float32) + fft.rfft2(white) * (noise * filt).astype(np.float32)
-    return fft.irfft2(spectrum, s=hu.shape[1:])
-
-
 def window(hu, center=40.0, width=400.0):
     """Grey levels uint8 of Hounsfield units: linear from center - width/2 (0) to center + width/2 (255)."""
     if not width > 0:
@@ -76,34 +56,55 @@ def window(hu, center=40.0, width=400.0):
     return np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
 
 
-def generate(n, size=64, seed=0, progress=None):
+def generate(n, size=64, seed=0, progress=None, workers=None):
     """Draws n slices of size x size pixels and returns them as Phantoms.
 
     Slice i depends on (seed, i, size) alone, so ``generate(n)`` begins with ``generate(k)`` for k < n;
-    another size shows the same anatomy. progress, if given, is called as progress(done, total) after every
-    patient. Raises UserError unless n >= 1, size is a multiple of 4 within 32..256 and seed >= 0.
+    another size shows the same anatomy. Patients are drawn by `workers` threads, by default one per core and
+    at most 8; their number changes nothing but the time. progress, if given, is called as
+    progress(done, total) after every patient. Raises UserError unless n >= 1, size is a multiple of 4 within
+    32..256, seed >= 0 and workers >= 1.
     """
-    good = {"n": n >= 1, "size": 32 <= size <= 256 and size % 4 == 0, "seed": seed >= 0}
-    for name, value in (("n", n), ("size", size), ("seed", seed)):
-        if not good[name]:
-            rule = "n >= 1, size a multiple of 4 within 32..256, seed >= 0"
+    workers = min(8, os.cpu_count() or 1) if workers is None else workers
+    checks = (
+        ("n", n, n >= 1),
+        ("size", size, 32 <= size <= 256 and size % 4 == 0),
+        ("seed", seed, seed >= 0),
+        ("workers", workers, workers >= 1),
+    )
+    for name, value, good in checks:
+        if not good:
+            rule = "n >= 1, size a multiple of 4 within 32..256, seed >= 0, workers >= 1"
             raise UserError(f"bad {name}: {value}; give {rule}")
     hu, labels, masks = (np.zeros((n, size, size), t) for t in (np.int16, np.uint8, bool))
     images, z, windows = np.zeros_like(labels), np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
     classes, patients = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    start = index = 0
-    while start < n:
-        p = draw_patient(seed, index)
+    drawn, starts = [], [0]
+    while starts[-1] < n:
+        drawn.append(draw_patient(seed, len(drawn)))
+        starts.append(starts[-1] + len(drawn[-1].z))
+
+    def scan(index):
+        """Fills in the slices of a patient; returns their number."""
+        p, start = drawn[index], starts[index]
         # whole stacks, even where only part is kept: the arithmetic must not depend on n
         clean, label, mask = draw_anatomy(p, size)
-        noisy = _acquire(clean, np.random.default_rng([*p.key, 2]), p.noise, p.fov / size)
+        noisy = acquire(clean, p.fov / size, p.photons, np.random.default_rng([*p.key, 2]))
         at = slice(start, min(n, start + len(p.z)))
         count = at.stop - start
         hu[at] = np.rint(np.clip(noisy[:count], -1024, 3071))
         labels[at], masks[at], z[at] = label[:count], mask[:count], p.z[:count]
         windows[at], classes[at], patients[at] = p.window, p.cls, index
         images[at] = window(hu[at], *p.window)
-        start, index = at.stop, index + 1
-        if progress:
-            progress(start, n)
+        return count
+
+    system_matrix(size)  # once, before the threads ask for it together
+    pool, done = ThreadPoolExecutor(workers), 0
+    try:
+        for job in as_completed([pool.submit(scan, index) for index in range(len(drawn))]):
+            done += job.result()
+            if progress:
+                progress(done, n)
+    finally:  # an interrupt or an error must not wait for patients that nobody wants any more
+        pool.shutdown(cancel_futures=True)
     return Phantoms(images, hu, labels, masks, classes, patients, z, windows)

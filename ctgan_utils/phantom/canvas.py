@@ -50,17 +50,22 @@ class Canvas:
         self.z = patient.z.astype(np.float32)[:, None, None]
         self.spine = patient.depth - 70  # y of the vertebral body's centre
         self.shift = rng.uniform(-0.06, 0.06) * self.half, rng.uniform(-0.08, 0.24) * self.half
-        turn = np.float32(rng.normal(0, 0.035))
+        turn = rng.normal(0, 0.035)
+        self.turn = np.cos(turn), np.sin(turn)
+        cos, sin = np.float32(self.turn)
         u, v = self.axis[None, None, :] - self.shift[0], self.axis[None, :, None] - self.shift[1]
-        self.x = np.cos(turn) * u + np.sin(turn) * v + 3.5 * self.field(75) + 1.2 * self.field(25)
-        self.y = np.cos(turn) * v - np.sin(turn) * u + 3.5 * self.field(75) + 1.2 * self.field(25)
-        self.grain = 0.7 * self.field(7) + 0.7 * self.field(3.5)  # texture
+        self.x = cos * u + sin * v + 3.5 * self.field(75) + 1.2 * self.field(25)
+        self.y = cos * v - sin * u + 3.5 * self.field(75) + 1.2 * self.field(25)
+        twigs = self.field(7), self.field(7)
+        self.speckle = self.field(3.5)
+        self.grain = 0.3 * (twigs[0] + twigs[1]) + 0.6 * self.speckle  # texture
         self.ripple = self.field(16), self.field(16)  # finer deformation, for soft organs
         # two random fields vanish together along curves in space: distance, mm, to random vessels
-        self.vessels = 12 * np.hypot(*self.ripple)
+        self.vessels, self.twigs = 12 * np.hypot(*self.ripple), 5 * np.hypot(*twigs)
         self.mean = {k: m[patient.phase] + m[3] * rng.standard_normal() for k, m in HU.items()}
         self.hu = np.full(shape, self.mean["air"], np.float32)
         self.labels, self.lesion = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+        self.sick = False  # whether a lesion has been painted
 
     def field(self, scale):
         """Smooth random field of unit variance with details of about `scale` mm, the same at every size."""
@@ -77,19 +82,30 @@ class Canvas:
 
         The margin leaves room for pose and deformation; wobble adds so many mm of finer deformation.
         """
-        x, y = np.add(x, self.shift[0]), np.add(y, self.shift[1])
-        box = (0.0, np.inf) if z is None else (z, r), (y, r + 28), (x, r + 28)
+        (cos, sin), x, y = self.turn, np.asarray(x), np.asarray(y)
+        x, y = cos * x - sin * y + self.shift[0], cos * y + sin * x + self.shift[1]
+        box = (0.0, np.inf) if z is None else (z, r), (y, r + 14), (x, r + 14)
         axes = self.z.ravel(), self.axis, self.axis
         at = tuple(slice(*np.searchsorted(a, (np.min(k) - m, np.max(k) + m))) for a, (k, m) in zip(axes, box))
-        u, v = (wobble * ripple[at] for ripple in self.ripple)
-        return at, (self.x[at] + u, self.y[at] + v, self.z[at[0]])
+        q = self.x[at], self.y[at], self.z[at[0]]
+        if wobble:
+            q = q[0] + wobble * self.ripple[0][at], q[1] + wobble * self.ripple[1][at], q[2]
+        return at, q
 
     def paint(self, at, tissue, distance, grain=0.0, hu=None):
         """Covers distance < 0 with a tissue, edge pixels in part; `hu` stands in for the tissue's mean."""
-        cover = np.clip(0.5 - distance * np.float32(1 / self.pixel), 0, 1)
-        value = (self.mean[tissue] if hu is None else hu) + np.float32(grain) * self.grain[at]
-        self.hu[at] += cover * (value - self.hu[at])
+        cover = distance * np.float32(-1 / self.pixel)
+        cover += np.float32(0.5)
+        np.clip(cover, 0, 1, out=cover)
+        value = np.float32(self.mean[tissue]) if hu is None else hu
+        if grain:
+            value = value + np.float32(grain) * self.grain[at]
+        change = value - self.hu[at]
+        change *= cover
+        self.hu[at] += change
         self.labels[at][cover >= 0.5] = TISSUE_ID[tissue]
-        self.lesion[at] *= 1 - cover
         if tissue in LESIONS:
-            self.lesion[at] += cover
+            self.sick = True
+            self.lesion[at] += cover * (1 - self.lesion[at])
+        elif self.sick:
+            self.lesion[at] *= 1 - cover

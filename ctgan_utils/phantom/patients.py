@@ -18,27 +18,36 @@ CLASS_COUNTS = (3709, 5077, 1377, 2283)
 # and the standard deviation of the means between patients
 HU = {
     "air": (-1000, -1000, -1000, 0),
-    "skin": (20, 25, 25, 5),
+    "skin": (45, 50, 50, 8),
     "subcutaneous fat": (-105, -105, -105, 4),
     "visceral fat": (-100, -98, -98, 4),
+    "intermuscular fat": (-85, -82, -80, 6),
     "muscle": (52, 60, 66, 4),
     "psoas": (54, 62, 68, 4),
-    "vertebra": (190, 200, 205, 40),
+    "vertebra": (230, 240, 245, 50),
+    "disc": (85, 88, 90, 8),
     "canal": (28, 32, 34, 4),
     "rib": (260, 270, 270, 40),
+    "iliac bone": (260, 270, 270, 40),
     "aorta": (42, 310, 160, 12),
     "vena cava": (40, 115, 150, 8),
     "mesenteric vessel": (40, 190, 150, 8),
     "liver": (58, 76, 106, 5),
+    "liver vessel": (44, 92, 148, 8),
     "gallbladder": (8, 9, 10, 4),
     "spleen": (48, 115, 116, 6),
+    "pancreas": (42, 105, 92, 6),
+    "lung": (-850, -840, -840, 20),
     "kidney cortex": (34, 190, 178, 8),
     "kidney medulla": (30, 92, 168, 7),
     "renal sinus": (-75, -72, -72, 6),
     "renal pelvis": (6, 8, 12, 3),
+    "ureter": (10, 20, 30, 4),
+    "connective tissue": (0, 5, 5, 8),
+    "calcification": (600, 600, 600, 100),
     "bowel wall/contents": (38, 62, 70, 6),
     "bowel gas": (-850, -850, -850, 30),
-    "table": (140, 140, 140, 60),
+    "table": (200, 200, 200, 40),
     "cyst": (8, 9, 10, 4),
     "tumour": (36, 112, 92, 8),
     "stone": (750, 750, 750, 200),
@@ -62,8 +71,9 @@ class Patient:
     stature: float  # scale of the whole torso
     depth: float  # half-height of the muscle wall, for a half-width of 135
     fat: float  # thickness of subcutaneous fat
+    marbling: float  # about the width of the fat between muscles
     fov: float
-    noise: float  # standard deviation, HU, in pixels of 3 mm
+    photons: float  # dose, as in acquisition.acquire
     window: tuple  # centre and width of the display window, HU
 
 
@@ -74,32 +84,45 @@ def draw_patient(seed, index):
     # of each class: the odds of the phases (stones are looked for without contrast agent, tumours with it)
     # and of a display window that makes fat black; both as in clinical exports
     odds, black_fat = (
-        ((0.7, 0.15, 0.15), 0.9),
-        ((0.2, 0.4, 0.4), 0.3),
-        ((0.9, 0.05, 0.05), 0.75),
-        ((0.2, 0.5, 0.3), 0.65),
+        ((0.85, 0.05, 0.1), 0.95),
+        ((0.05, 0.8, 0.15), 0.25),
+        ((0.95, 0.03, 0.02), 0.7),
+        ((0.05, 0.75, 0.2), 0.8),
     )[cls]
     phase = int(rng.choice(3, p=odds))
     stature = rng.uniform(0.88, 1.12)
-    fat = float(np.clip(rng.lognormal(2.6, 0.55), 4, 42))
-    depth = rng.uniform(86, 104) + 0.2 * fat
-    fov = stature * 2 * (135 + fat) / rng.uniform(0.6, 0.9)
-    low, high = [(9, 32), (1, 1), (2.5, 6.5), (14, 40)][cls]
-    r = low * (high / low) ** rng.beta(1.3, 1.3)
+    fat = float(np.clip(rng.lognormal(2.5, 0.55), 4, 42))
+    depth = rng.uniform(84, 106) + 0.2 * fat
+    marbling = rng.uniform(0, 1.4)
+    fov = stature * 2 * (135 + fat) / rng.uniform(0.58, 0.93)
+    low, high = [(13, 42), (1, 1), (3.5, 9), (18, 66)][cls]
+    r = low * (high / low) ** rng.beta(1.3, 1.5)
     rz = rng.uniform(7, 15) if cls == 2 else r * rng.uniform(0.85, 1.1)
     side = int(rng.choice([-1, 1]))
     if cls == 1:
-        centre = rng.uniform(-45, 55)
-    else:  # the left kidney lies higher; keep the whole lesion at the height of its kidney
-        centre = 6 * side + rng.uniform(-1, 1) * np.clip(34 - 0.75 * rz, 0, 24)
+        centre = rng.uniform(-60, 75)
+    else:  # the left kidney lies higher; keep most of the lesion at the height of its kidney
+        centre = 6 * side + rng.uniform(-1, 1) * np.clip(38 - 0.75 * rz, 0, 28)
     count = int(rng.integers(8, 21))
     step = rng.uniform(1.5, 4.0)
     if cls != 1:  # every slice must cut the lesion
-        step = min(step, 1.5 * rz / (count - 1))
+        step = min(step, min(1.5 * rz, 75) / (count - 1))
     z = centre + step * (np.arange(count) - (count - 1) / 2)
-    noise = rng.uniform(4, 8) * np.exp(0.008 * (fat - 14)) * stature  # thicker patients stop more photons
-    level = rng.normal(95, 12) if rng.random() < black_fat else rng.normal(40, 10)
-    display = level, rng.uniform(380, 430)
+    photons = 10 ** rng.uniform(8.7, 9.2)
+    level = rng.normal(80, 12) if rng.random() < black_fat else rng.normal(42, 10)
     return Patient(
-        (seed, index), cls, phase, z, side, centre, (r, rz), stature, depth, fat, fov, noise, display
+        key=(seed, index),
+        cls=cls,
+        phase=phase,
+        z=z,
+        side=side,
+        lesion_z=centre,
+        lesion_r=(r, rz),
+        stature=stature,
+        depth=depth,
+        fat=fat,
+        marbling=marbling,
+        fov=fov,
+        photons=photons,
+        window=(level, rng.uniform(370, 430)),
     )
