@@ -102,6 +102,6 @@ def _paint_lesion(c, spot, height, axes, hilum, spin):
     # vital parts take up contrast agent unevenly; necrosis and a capsule part them
     mean, ripple = c.mean[tissue], c.ripple[1][at]
     c.paint(at, tissue, d, 0, mean - 15)
-    c.paint(at, tissue, d + 1.5, 0.2 * mean + 8, mean + (0.22 * mean) * ripple)
+    c.paint(at, tissue, d + 1.5, 0.25 * mean + 8, mean + (0.3 * mean) * ripple)
     core = rng.uniform(0.15, 0.6)
     c.paint(at, tissue, np.maximum(d + core * r, 5 * ripple + 2 * c.grain[at]), 8, 0.35 * mean)

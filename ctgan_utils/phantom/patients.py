@@ -49,7 +49,7 @@ HU = {
     "bowel gas": (-850, -850, -850, 30),
     "table": (200, 200, 200, 40),
     "cyst": (8, 9, 10, 4),
-    "tumour": (36, 112, 92, 8),
+    "tumour": (36, 128, 92, 8),
     "stone": (750, 750, 750, 200),
 }
 TISSUES = tuple(HU)
@@ -87,7 +87,7 @@ def draw_patient(seed, index):
         ((0.85, 0.05, 0.1), 0.95),
         ((0.05, 0.8, 0.15), 0.25),
         ((0.95, 0.03, 0.02), 0.7),
-        ((0.05, 0.75, 0.2), 0.8),
+        ((0.0, 0.75, 0.25), 0.8),
     )[cls]
     phase = int(rng.choice(3, p=odds))
     stature = rng.uniform(0.88, 1.12)
@@ -95,7 +95,7 @@ def draw_patient(seed, index):
     depth = rng.uniform(84, 106) + 0.2 * fat
     marbling = rng.uniform(0, 1.4)
     fov = stature * 2 * (135 + fat) / rng.uniform(0.58, 0.93)
-    low, high = [(13, 42), (1, 1), (3.5, 9), (18, 66)][cls]
+    low, high = [(13, 42), (1, 1), (3.5, 9), (24, 66)][cls]
     r = low * (high / low) ** rng.beta(1.3, 1.5)
     rz = rng.uniform(7, 15) if cls == 2 else r * rng.uniform(0.85, 1.1)
     side = int(rng.choice([-1, 1]))
@@ -108,7 +108,7 @@ def draw_patient(seed, index):
     if cls != 1:  # every slice must cut the lesion
         step = min(step, min(1.5 * rz, 75) / (count - 1))
     z = centre + step * (np.arange(count) - (count - 1) / 2)
-    photons = 10 ** rng.uniform(8.7, 9.2)
+    photons = 10 ** rng.uniform(8.3, 8.8)  # as noisy in flat regions as real slices scaled to 128x128
     level = rng.normal(80, 12) if rng.random() < black_fat else rng.normal(42, 10)
     return Patient(
         key=(seed, index),
