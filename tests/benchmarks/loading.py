@@ -2,7 +2,7 @@
 
     python tests/benchmarks/loading.py [DIR]
 
-Without a folder of slices, 2,000 phantoms of 256x256 pixels are written as JPEG first.
+Without a folder of slices, 600 phantoms of 256x256 pixels are written as JPEG first.
 """
 
 import os
@@ -31,7 +31,7 @@ def seconds(action):
 
 
 def write_phantoms(folder):
-    drawn = phantom.generate(2_000, 256)
+    drawn = phantom.generate(600, 256)
     for k, (image, number) in enumerate(zip(drawn.images, drawn.classes)):
         path = folder / phantom.CLASSES[number] / f"{k}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,21 @@
-"""The built-in phantom: how fast it is drawn, and whether its classes can be learnt from single slices.
+"""The built-in phantom: how fast it is drawn, how like a folder of real slices it is, and whether its classes
+can be learnt from single slices.
 
-    python tests/benchmarks/phantom.py
+    python tests/benchmarks/phantom.py [DIR]
 
 Minutes on two cores. Chance is 25 %, and what a network must reach when labels say nothing of the patient.
 """
 
+import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from ctgan_utils import data, phantom
+from ctgan_utils import data, metrics, phantom
 from ctgan_utils.runtime import choose_precision
 
 SLICES, SIZE, EPOCHS, BATCH = 12_000, 64, 10, 64
@@ -31,6 +34,19 @@ def drawing():
         print(f"{size:3}x{size:<3}  {rates[0]:5.0f} slices/s, two workers {rates[1]:5.0f}", flush=True)
         if size == 128:
             print(f"         4,000 slices: {4_000 / rates[1]:.0f} s", flush=True)
+
+
+def likeness(folder, size=128, n=1_500):
+    """Power spectrum and grey levels against real slices."""
+    real, drawn = data.load_folder(folder, size), data.load_phantom(n, size)
+    frequency, ours = metrics.radial_power_spectrum(drawn.images[:, 0].numpy())
+    gap = 10 * np.log10(ours / metrics.radial_power_spectrum(real.images[:, 0].numpy())[1])
+    worst = np.abs(gap[(frequency > 0) & (frequency <= 0.25)]).max()
+    print(f"{len(drawn):,} phantoms against {real.source}, {size}x{size}:")
+    print(f"  spectra differ by {worst:.1f} dB at most up to half the Nyquist frequency, ", end="")
+    print(f"by {np.abs(gap[1:]).max():.1f} dB up to all of it")
+    apart = metrics.grey_level_distance(drawn.images.numpy(), real.images.numpy())
+    print(f"  earth mover's distance of grey levels: {apart:.2f}", flush=True)
 
 
 def classifier(width=24):
@@ -113,4 +129,6 @@ def learning():
 
 if __name__ == "__main__":
     drawing()
+    if len(sys.argv) > 1:
+        likeness(sys.argv[1])
     learning()
