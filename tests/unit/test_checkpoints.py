@@ -25,7 +25,7 @@ def save(folder, step):
 
 def toy(fingerprint="f"):
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
-    return data.CTImages(images, torch.zeros(2), ("x",), None, "toy", fingerprint)
+    return data.CTImages(images, torch.zeros(2), ("x",), torch.arange(2), "patient", "toy", fingerprint)
 
 
 @pytest.mark.parametrize("renames", [0, 1, 2])
