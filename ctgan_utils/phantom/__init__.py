@@ -15,13 +15,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from ctgan_utils.phantom.acquisition import acquire, system_matrix
-from ctgan_utils.phantom.anatomy import draw_anatomy
-from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, TISSUES, draw_patient
+from ctgan_utils.phantom.anatomy import draw_anatomy, halve
+from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, LESIONS, TISSUES, draw_patient
 from ctgan_utils.runtime import UserError
 
 __all__ = ["CLASSES", "CLASS_COUNTS", "TISSUES", "Phantoms", "generate", "window"]
+
+SCANNED = 128  # slices are scanned with at least so many pixels a side, and then scaled down
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,28 @@ def window(hu, center=40.0, width=400.0):
     return np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
 
 
+def scale_down(hu, size, black):
+    """Hounsfield units [slices, m, m] at size x size, as data sets are scaled down: after windowing.
+
+    Units below `black`, which the display window shows as black, count as just black wherever a pixel has
+    anything brighter in it, or thin skin and table would vanish beside the air.
+    """
+    if hu.shape[-1] == size:
+        return hu
+    factor, raised = hu.shape[-1] // size, np.maximum(hu, black)
+    shown = np.stack([Image.fromarray(s).resize((size, size), Image.Resampling.LANCZOS) for s in raised])
+    lit, mean = (np.stack([Image.fromarray(s).reduce(factor) for s in stack]) for stack in (raised, hu))
+    return np.where(lit > black + 1, np.maximum(shown, black), mean)  # 1 HU is less than a grey level
+
+
 def generate(n, size=64, seed=0, progress=None, workers=None):
     """Draws n slices of size x size pixels and returns them as Phantoms.
 
     Slice i depends on (seed, i, size) alone, so ``generate(n)`` begins with ``generate(k)`` for k < n;
-    another size shows the same anatomy. Patients are drawn by `workers` threads, by default one per core and
-    at most 8; their number changes nothing but the time. progress, if given, is called as
-    progress(done, total) after every patient. Raises UserError unless n >= 1, size is a multiple of 4 within
-    32..256, seed >= 0 and workers >= 1.
+    another size shows the same anatomy; those below SCANNED are scaled down. Patients are drawn by `workers`
+    threads, by default one per core and at most 8; their number changes nothing but the time. progress, if
+    given, is called as progress(done, total) after every patient. Raises UserError unless n >= 1, size is a
+    multiple of 4 within 32..256, seed >= 0 and workers >= 1.
     """
     workers = min(8, os.cpu_count() or 1) if workers is None else workers
     checks = (
@@ -79,6 +96,7 @@ def generate(n, size=64, seed=0, progress=None, workers=None):
     hu, labels, masks = (np.zeros((n, size, size), t) for t in (np.int16, np.uint8, bool))
     images, z, windows = np.zeros_like(labels), np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
     classes, patients = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    matrix = size << max(0, int(np.ceil(np.log2(SCANNED / size))))
     drawn, starts = [], [0]
     while starts[-1] < n:
         drawn.append(draw_patient(seed, len(drawn)))
@@ -88,8 +106,11 @@ def generate(n, size=64, seed=0, progress=None, workers=None):
         """Fills in the slices of a patient; returns their number."""
         p, start = drawn[index], starts[index]
         # whole stacks, even where only part is kept: the arithmetic must not depend on n
-        clean, label, mask = draw_anatomy(p, size)
-        noisy = acquire(clean, p.fov / size, p.photons, np.random.default_rng([*p.key, 2]))
+        clean, label, mask = draw_anatomy(p, matrix)
+        noisy = acquire(clean, p.fov / matrix, p.photons, np.random.default_rng([*p.key, 2]))
+        while label.shape[-1] > size:
+            label, mask = halve(label, mask, LESIONS[p.cls])
+        noisy = scale_down(noisy, size, p.black)
         at = slice(start, min(n, start + len(p.z)))
         count = at.stop - start
         hu[at] = np.rint(np.clip(noisy[:count], -1024, 3071))
@@ -98,7 +119,7 @@ def generate(n, size=64, seed=0, progress=None, workers=None):
         images[at] = window(hu[at], *p.window)
         return count
 
-    system_matrix(size)  # once, before the threads ask for it together
+    system_matrix(matrix)  # once, before the threads ask for it together
     pool, done = ThreadPoolExecutor(workers), 0
     try:
         for job in as_completed([pool.submit(scan, index) for index in range(len(drawn))]):

@@ -1,7 +1,7 @@
 """The anatomy: tissues painted one over another, from smooth implicit shapes under a smooth deformation.
 
 Here are the body's wall, the muscles of the back and the table; ``bones``, ``organs`` and ``kidneys`` hold
-the rest. Skin and table are kept about a pixel thick, or they would be lost in coarse images.
+the rest. Skin and table are kept about a pixel of the canvas thick, or they would be lost in coarse images.
 """
 
 import numpy as np
@@ -95,6 +95,21 @@ def paint_table(c):
     c.paint(..., "table", d)
 
 
+def halve(labels, lesion, tissue):
+    """Ground truth at half the matrix, from labels and the share of each pixel that the lesion covers, both
+    [slices, 2 size, 2 size]: labels uint8 and masks bool. tissue is the lesion's, or None."""
+    e, f, g, h = (labels[:, i::2, j::2] for i in (0, 1) for j in (0, 1))
+    rest = np.where((f == g) | (f == h), f, np.where(g == h, g, e))
+    labels = np.where((e == f) | (e == g) | (e == h), e, rest)  # the most frequent of the four
+    masks = np.zeros(labels.shape, bool)
+    if tissue:
+        cover = sum(lesion[:, i::2, j::2].astype(np.float32) for i in (0, 1) for j in (0, 1))
+        # half of the peak, so that a stone smaller than a pixel keeps that pixel
+        masks = (cover >= 0.5 * cover.max((1, 2), keepdims=True)) | (labels == TISSUE_ID[tissue])
+        labels[masks] = TISSUE_ID[tissue]
+    return labels, masks
+
+
 def draw_anatomy(patient, size):
     """Paints a patient; returns hu float32, labels uint8 and masks bool, each [slices, size, size]."""
     c = Canvas(patient, size)
@@ -116,16 +131,7 @@ def draw_anatomy(patient, size):
     blocks = (len(c.z), size, 2, size, 2)
     # clinical images are windowed at a fine matrix before they are scaled down, which keeps thin skin and
     # table visible beside the air: there, black counts as just black unless the whole pixel is
-    black = np.float32(patient.window[0] - patient.window[1] / 2)
+    black = np.float32(patient.black)
     grey = np.where(c.outside, np.maximum(c.hu, black), c.hu).reshape(blocks).mean((2, 4))
     hu = np.where(grey > black, grey, c.hu.reshape(blocks).mean((2, 4)))
-    cover = c.lesion.reshape(blocks).mean((2, 4))
-    e, f, g, h = (c.labels[:, i::2, j::2] for i in (0, 1) for j in (0, 1))
-    rest = np.where((f == g) | (f == h), f, np.where(g == h, g, e))
-    labels = np.where((e == f) | (e == g) | (e == h), e, rest)  # the most frequent of the four
-    masks = np.zeros(hu.shape, bool)
-    if tissue := LESIONS[patient.cls]:
-        # half of the peak, so that a stone smaller than a pixel keeps that pixel
-        masks = (cover >= 0.5 * cover.max((1, 2), keepdims=True)) | (labels == TISSUE_ID[tissue])
-        labels[masks] = TISSUE_ID[tissue]
-    return hu, labels, masks
+    return hu, *halve(c.labels, c.lesion, LESIONS[patient.cls])

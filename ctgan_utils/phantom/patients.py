@@ -76,6 +76,11 @@ class Patient:
     photons: float  # dose, as in acquisition.acquire
     window: tuple  # centre and width of the display window, HU
 
+    @property
+    def black(self):
+        """The Hounsfield units at and below which the display window shows black."""
+        return self.window[0] - self.window[1] / 2
+
 
 def draw_patient(seed, index):
     """Draws patient `index`: class, phase, habitus, lesion and slice positions, without rendering."""
