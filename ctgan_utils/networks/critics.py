@@ -7,22 +7,37 @@ from torch import nn
 
 from ctgan_utils.networks.blocks import initialise
 
+# Of [N, C, H, W] maps. Layer normalisation is over C, H and W of each image, as Gulrajani 2017 has it.
+NORMALISATIONS = {
+    "none": lambda channels: nn.Identity(),
+    "batch": nn.BatchNorm2d,
+    "layer": lambda channels: nn.GroupNorm(1, channels),
+    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
+}
+
 
 class ConvCritic(nn.Module):
-    """Images [N, 1, S, S] -> float32 scores [N]: DCGAN's discriminator less sigmoid and normalisation.
+    """Images [N, 1, S, S] -> float32 scores [N]: DCGAN's discriminator less the sigmoid (Radford 2015).
 
     Strided convolutions (kernel 4) halve the resolution down to 4x4 while the channels double from width;
-    one more convolution sums the 4x4 map up. The thesis does not describe its critic; batch normalisation
-    would tie the images of a batch together, and the gradient penalty is per image (Gulrajani 2017, 4).
+    one more convolution sums the 4x4 map up. With norm="batch" it is DCGAN's: every convolution but the
+    first and the last is normalised. The thesis does not describe its critic; batch normalisation would tie
+    the images of a batch together, and the gradient penalty is per image (Gulrajani 2017, 4).
     """
 
-    def __init__(self, image_size=64, width=64):
+    def __init__(self, image_size=64, width=64, norm="none"):
         super().__init__()
         halvings = int(math.log2(image_size // 4))
         channels = [1, *(width * 2**k for k in range(halvings))]
         layers = []
-        for before, after in zip(channels, channels[1:]):
-            layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for k, (before, after) in enumerate(zip(channels, channels[1:])):
+            kind = norm if k else "none"
+            shifted = kind in ("none", "layer")  # the others would take a channel's bias out again
+            layers += [
+                nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1, bias=shifted),
+                NORMALISATIONS[kind](after),
+                nn.LeakyReLU(0.2),
+            ]
         self.layers = nn.Sequential(*layers)
         self.score = nn.Conv2d(channels[-1], 1, kernel_size=4)
         self.apply(initialise)

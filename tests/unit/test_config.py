@@ -19,7 +19,7 @@ def test_names_are_keys_and_the_defaults_are_those_of_the_thesis():
 def test_settings_win_over_the_profile_and_take_the_fields_type():
     e = get_experiment("small", "lesson", ["width=8", "learning_rate=1e-3", "interpolation=nearest"])
     assert (e.width, e.learning_rate, e.interpolation) == (8, 1e-3, "nearest")
-    assert e.critic_steps == PROFILES["lesson"].overrides["critic_steps"]
+    assert e.critic_steps == PROFILES["lesson"].by_objective["wgan-gp"]["critic_steps"]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -51,7 +51,7 @@ def test_epochs_are_one_batch_a_step():
         ("smal", "lesson", "width=8", "did you mean small"),
         ("small", "leson", "width=8", "did you mean lesson"),
         ("small", "lesson", "widht=8", "did you mean width"),
-        ("small", "lesson", "xyzzy=8", "there are network"),
+        ("small", "lesson", "xyzzy=8", "there are image_size"),
         ("small", "lesson", "width", "field=value"),
         ("small", "lesson", "width=wide", "whole number"),
         ("small", "lesson", "learning_rate=fast", "must be a number"),
