@@ -1,17 +1,18 @@
-"""Objectives: what the critic and the generator minimise, each as short as its equation."""
+"""Objectives: what the critic and the generator minimise, each as short as its equation.
+
+Every objective has two methods. critic_loss(critic, real, fake, epsilon) returns the critic's loss and what
+it is made of, {name: scalar tensor}, the critic's `estimate` always among it; generator_loss(critic, fake)
+that of the generator. real and fake are [N, 1, H, W]; scores are [N], without a sigmoid; epsilon is uniform
+noise [N, 1, 1, 1], for those that look between real and fake.
+"""
 
 import torch
+from torch.nn.functional import softplus
 
 
 def critic_estimate(real_scores, fake_scores):
     """E C(x) - E C(G(z)): the critic's estimate of the earth mover's distance (thesis 2.2, 2.6)."""
     return real_scores.mean() - fake_scores.mean()
-
-
-def interpolate_pairs(real, fake, rng):
-    """A random point between each real and fake image, [N, 1, H, W] (Gulrajani 2017, algorithm 1)."""
-    epsilon = torch.rand(len(real), 1, 1, 1, generator=rng, device=real.device)
-    return epsilon * real + (1 - epsilon) * fake
 
 
 def gradient_penalty(critic, images):
@@ -31,10 +32,9 @@ class WassersteinGP:
     def __init__(self, penalty_weight):
         self.penalty_weight = penalty_weight
 
-    def critic_loss(self, critic, real, fake, rng):
-        """The critic's loss, and what it is made of as {name: scalar tensor}."""
+    def critic_loss(self, critic, real, fake, epsilon):
         estimate = critic_estimate(critic(real), critic(fake))
-        penalty = gradient_penalty(critic, interpolate_pairs(real, fake, rng))
+        penalty = gradient_penalty(critic, epsilon * real + (1 - epsilon) * fake)
         return self.penalty_weight * penalty - estimate, {"estimate": estimate, "penalty": penalty}
 
     def generator_loss(self, critic, fake):
@@ -42,6 +42,56 @@ class WassersteinGP:
         return -critic(fake).mean()
 
 
+class WassersteinClip:
+    """Wasserstein distance, kept Lipschitz by clipping weights (Arjovsky 2017, algorithm 1; thesis 2.2)."""
+
+    def __init__(self, clip):
+        self.clip = clip
+
+    def critic_loss(self, critic, real, fake, epsilon):
+        self._clip(critic)
+        estimate = critic_estimate(critic(real), critic(fake))
+        return -estimate, {"estimate": estimate}
+
+    def generator_loss(self, critic, fake):
+        self._clip(critic)
+        return -critic(fake).mean()
+
+    @torch.no_grad()
+    def _clip(self, critic):
+        for weight in critic.parameters():
+            weight.clamp_(-self.clip, self.clip)
+
+
+class CrossEntropy:
+    """The minimax game on logits l = D(x) (Goodfellow 2014, equation 1; thesis 2.1, A.1).
+
+    With s the sigmoid, the discriminator minimises -E log s(D(x)) - E log(1 - s(D(G(z)))). The generator
+    minimises E log(1 - s(D(G(z)))), or, non-saturating, -E log s(D(G(z))), whose gradient does not vanish
+    while the discriminator wins (Goodfellow 2014, section 3).
+    """
+
+    def __init__(self, saturating):
+        self.saturating = saturating
+
+    def critic_loss(self, critic, real, fake, epsilon):
+        real_scores, fake_scores = critic(real), critic(fake)
+        loss = softplus(-real_scores).mean() + softplus(fake_scores).mean()
+        return loss, {"estimate": critic_estimate(real_scores, fake_scores)}
+
+    def generator_loss(self, critic, fake):
+        scores = critic(fake)
+        return -softplus(scores).mean() if self.saturating else softplus(-scores).mean()
+
+
+OBJECTIVES = {
+    "wgan-gp": lambda e: WassersteinGP(e.gradient_penalty),
+    "wgan-clip": lambda e: WassersteinClip(e.clip),
+    "non-saturating": lambda e: CrossEntropy(saturating=False),
+    "minimax": lambda e: CrossEntropy(saturating=True),
+}
+
+
 def build_objective(experiment):
     """The objective an Experiment names."""
-    return {"wgan-gp": lambda: WassersteinGP(experiment.gradient_penalty)}[experiment.objective]()
+    return OBJECTIVES[experiment.objective](experiment)

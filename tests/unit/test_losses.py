@@ -1,16 +1,20 @@
 """The objectives against closed forms."""
 
+import math
+
 import pytest
 import torch
+from torch.nn import functional
 from torch.testing import assert_close
 
 from ctgan_utils.config import EXPERIMENTS
 from ctgan_utils.losses import (
+    CrossEntropy,
+    WassersteinClip,
     WassersteinGP,
     build_objective,
     critic_estimate,
     gradient_penalty,
-    interpolate_pairs,
 )
 
 
@@ -50,20 +54,19 @@ def test_penalty_reaches_the_critic_weights():
     assert_close(weight.grad, 2 * (norm - 1) * weight.detach() / norm)
 
 
-def test_interpolates_lie_between_with_one_share_per_image():
-    real, fake = torch.ones(6, 1, 4, 4), torch.zeros(6, 1, 4, 4)
-    points = interpolate_pairs(real, fake, torch.Generator().manual_seed(0))
-    shares = points[:, 0, 0, 0]
-    assert ((shares > 0) & (shares < 1)).all()
-    assert len(set(shares.tolist())) == 6
-    assert_close(points, shares[:, None, None, None].expand_as(points))
+def test_the_penalty_is_taken_between_each_pair():
+    """C(x) = x^2 of one pixel has gradient 2 x, at x = epsilon real + (1 - epsilon) fake."""
+    real, fake = torch.full((2, 1, 1, 1), 3.0), torch.full((2, 1, 1, 1), 1.0)
+    epsilon = torch.tensor([0.25, 1.0])[:, None, None, None]
+    _, terms = WassersteinGP(10.0).critic_loss(lambda x: (x**2).sum((1, 2, 3)), real, fake, epsilon)
+    assert terms["penalty"].item() == pytest.approx(((2 * 1.5 - 1) ** 2 + (2 * 3 - 1) ** 2) / 2)
 
 
 def test_critic_loss_rewards_scoring_real_above_fake():
     real, fake = torch.ones(4, 1, 2, 2), -torch.ones(4, 1, 2, 2)
-    objective, rng = WassersteinGP(0.0), torch.Generator().manual_seed(0)
-    right, terms = objective.critic_loss(linear_critic(torch.ones(1, 2, 2)), real, fake, rng)
-    wrong, _ = objective.critic_loss(linear_critic(-torch.ones(1, 2, 2)), real, fake, rng)
+    objective, epsilon = WassersteinGP(0.0), torch.rand(4, 1, 1, 1)
+    right, terms = objective.critic_loss(linear_critic(torch.ones(1, 2, 2)), real, fake, epsilon)
+    wrong, _ = objective.critic_loss(linear_critic(-torch.ones(1, 2, 2)), real, fake, epsilon)
     assert right.item() == -8.0
     assert wrong.item() == 8.0
     assert terms["estimate"].item() == 8.0
@@ -71,18 +74,75 @@ def test_critic_loss_rewards_scoring_real_above_fake():
 
 def test_a_constant_added_to_all_scores_changes_the_generator_loss_only():
     real, fake = torch.randn(4, 1, 2, 2), torch.randn(4, 1, 2, 2)
-    weight = torch.randn(1, 2, 2)
+    weight, epsilon = torch.randn(1, 2, 2), torch.rand(4, 1, 1, 1)
     losses = []
     for bias in (0.0, 100.0):
-        critic, rng = linear_critic(weight, bias), torch.Generator().manual_seed(0)
+        critic = linear_critic(weight, bias)
         objective = WassersteinGP(10.0)
         losses.append(
-            (objective.critic_loss(critic, real, fake, rng)[0], objective.generator_loss(critic, fake))
+            (objective.critic_loss(critic, real, fake, epsilon)[0], objective.generator_loss(critic, fake))
         )
     assert_close(losses[0][0], losses[1][0], atol=1e-4, rtol=0)
     assert_close(losses[0][1] - 100, losses[1][1], atol=1e-4, rtol=0)
 
 
+class Weighted(torch.nn.Module):
+    """A critic with one weight, w: C(x) = w * (sum of x)."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.tensor(weight))
+
+    def forward(self, x):
+        return self.w * x.sum((1, 2, 3))
+
+
+def test_clipping_holds_whenever_the_critic_is_used():
+    critic, objective = Weighted(3.0), WassersteinClip(0.01)
+    real, fake = torch.full((2, 1, 1, 1), 5.0), torch.full((2, 1, 1, 1), 2.0)
+    loss, terms = objective.critic_loss(critic, real, fake, None)
+    assert critic.w.item() == pytest.approx(0.01)
+    assert loss.item() == pytest.approx(-0.03)
+    assert terms["estimate"].item() == pytest.approx(0.03)
+    torch.nn.init.constant_(critic.w, -7.0)
+    assert objective.generator_loss(critic, fake).item() == pytest.approx(0.02)
+    assert critic.w.item() == pytest.approx(-0.01)
+
+
+def test_cross_entropy_is_torchs():
+    scores_real, scores_fake = torch.randn(2, 50)
+    critic = {1.0: scores_real, 0.0: scores_fake}
+    game = CrossEntropy(saturating=False)
+    loss, _ = game.critic_loss(lambda x: critic[x[0, 0, 0, 0].item()], images(1.0), images(0.0), None)
+    bce = functional.binary_cross_entropy_with_logits
+    ones, zeros = torch.ones(50), torch.zeros(50)
+    assert_close(loss, bce(scores_real, ones) + bce(scores_fake, zeros))
+    assert_close(game.generator_loss(lambda x: scores_fake, images(0.0)), bce(scores_fake, ones))
+    minimax = CrossEntropy(saturating=True).generator_loss(lambda x: scores_fake, images(0.0))
+    assert_close(minimax, -bce(scores_fake, zeros))
+
+
+def images(value):
+    return torch.full((50, 1, 1, 1), value)
+
+
+def test_an_undecided_discriminator_costs_two_log_two():
+    loss, _ = CrossEntropy(False).critic_loss(lambda x: torch.zeros(50), images(1.0), images(0.0), None)
+    assert loss.item() == pytest.approx(2 * math.log(2))
+
+
+@pytest.mark.parametrize(("saturating", "expected"), [(True, -4.54e-5), (False, -1.0)])
+def test_the_minimax_gradient_vanishes_while_the_discriminator_wins(saturating, expected):
+    """At D(G(z)) = -10 the derivatives are -s(l) and s(l) - 1 (Goodfellow 2014, section 3)."""
+    score = torch.tensor([-10.0], requires_grad=True)
+    CrossEntropy(saturating).generator_loss(lambda x: score, None).backward()
+    assert score.grad.item() == pytest.approx(expected, rel=1e-2)
+
+
 def test_the_registry_names_objectives_that_exist():
     for experiment in EXPERIMENTS.values():
-        assert build_objective(experiment).penalty_weight == 10.0
+        objective = build_objective(experiment)
+        critic = Weighted(0.5)
+        loss, terms = objective.critic_loss(critic, images(1.0), images(0.0), torch.rand(50, 1, 1, 1))
+        assert loss.isfinite()
+        assert terms["estimate"].item() == pytest.approx(0.01 if experiment.objective == "wgan-clip" else 0.5)
