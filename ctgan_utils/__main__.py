@@ -84,6 +84,7 @@ def build_parser():
     p.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the experiment")
     p.add_argument("--resume", action="store_true", help="go on from the last saved state")
     p.add_argument("--dry-run", action="store_true", help="time a few steps, write nothing")
+    p.add_argument("--tensorboard", action="store_true", help="log for TensorBoard too, into RUN/tensorboard")
     p.add_argument("--skip-unreadable", action="store_true", help="leave out images that can't be read")
 
     p = command("sample", commands.run_sample, "draw samples of a run")

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from ctgan_utils.config import difference, from_dict, to_dict
 from ctgan_utils.runtime import UserError, atomic_write, versions
 
-WEIGHTS, STATE, CONFIG, HISTORY = "weights.safetensors", "state.pt", "config.json", "history.jsonl"
+WEIGHTS, STATE, CONFIG = "weights.safetensors", "state.pt", "config.json"
 
 
 def open_run(folder, experiment, data, seed, resume=False):
@@ -150,26 +150,3 @@ def read_config(folder):
         raise UserError(f"{folder}: not a run folder (no {CONFIG}); train first, or name another") from None
     except ValueError:
         raise UserError(f"{path}: not readable as JSON; restore it, or train with another --out") from None
-
-
-def read_history(folder):
-    """The log of a run as a list of {name: number}. A last line cut short by a kill is left out."""
-    path = Path(folder) / HISTORY
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
-
-
-def write_history(folder, rows):
-    """Write the log anew, as resuming does after dropping what came after the checkpoint."""
-    atomic_write(Path(folder) / HISTORY, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def append_history(folder, row):
-    """Add one row to the log."""
-    with open(Path(folder) / HISTORY, "a") as file:
-        file.write(json.dumps(row) + "\n")

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import resource
 import sys
 import time
@@ -17,6 +16,7 @@ from ctgan_utils import (
     checkpoints,
     config,
     data,
+    distributed,
     features,
     image_files,
     inspection,
@@ -24,7 +24,7 @@ from ctgan_utils import (
     metrics,
     phantom,
 )
-from ctgan_utils.networks import build, count_parameters
+from ctgan_utils.networks import build, count_operations, count_parameters
 from ctgan_utils.runtime import (
     UserError,
     atomic_write,
@@ -81,39 +81,61 @@ def run_data_kaggle(args):
 
 
 def run_train(args):
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise UserError("torchrun with several processes: 'train' runs as one; start it without torchrun")
     experiment = config.get_experiment(args.experiment, args.profile, args.set)
+    profile = config.get_profile(args.profile)
     device = choose_device(args.device)
     dtype = choose_precision(args.precision, device)
-    profile = config.get_profile(args.profile)
     source = {"phantoms": profile.phantoms, "skip_unreadable": args.skip_unreadable}
-    ct = data.load(args.data, experiment.image_size, **source)
-    steps = args.steps or config.total_steps(profile, experiment, len(ct), args.epochs)
     folder = args.out or Path("build", "runs", experiment.name)
+    resume = args.resume or distributed.restarts() > 0
+    with distributed.joined(device) as share:
+        say = print if share.leads else lambda text: None
+        with share.leader_first():
+            ct = data.load(args.data, experiment.image_size, **source)
+            if share.leads and not args.dry_run:
+                checkpoints.open_run(folder, experiment, ct, args.seed, resume)
+        steps = args.steps or config.total_steps(profile, experiment, len(ct), args.epochs)
+        seed_everything(args.seed)
+        options = {"seed": args.seed, "device": device, "dtype": dtype, "share": share}
+        trainer = Trainer(experiment, *build(experiment), ct.images, **options)
+        processes = f" in {share.size} processes" if share.size > 1 else ""
+        say(f"{experiment.name} on {ct.source}: {steps:,} steps, {device}{processes}, {dtype}")
+        if args.dry_run:
+            return say(_plan(trainer, steps))
+        if resume:
+            with share.leader_first():
+                trainer.load(folder)
+            say(f"going on from step {trainer.step:,}")
+        begun, first_image = time.perf_counter(), trainer.images_seen
+        try:
+            train(trainer, steps, folder, args.tensorboard)
+        except KeyboardInterrupt:
+            command = f"python -m ctgan_utils train {' '.join(map(_quote, args.argv))}"
+            again = command if args.resume else f"{command} --resume"
+            stopped = f"stopped at step {trainer.step:,}, saved in {folder}"
+            raise UserError(f"{stopped}; go on with: {again}") from None
+        seconds = time.perf_counter() - begun
+        images = trainer.images_seen - first_image
+        speed = f"{images:,} images in {seconds:.0f} s ({images / seconds:.0f} images/s)"
+        say(f"{speed}, peak memory {_peak_memory()}")
+        say(f"run folder: {folder}; see it with: python -m ctgan_utils sample {folder} --n 64 --out grid.png")
 
-    if not args.dry_run:
-        checkpoints.open_run(folder, experiment, ct, args.seed, args.resume)
-    seed_everything(args.seed)
-    trainer = Trainer(experiment, *build(experiment), ct.images, seed=args.seed, device=device, dtype=dtype)
-    print(f"{experiment.name} on {ct.source}: {steps:,} steps, {device}, {dtype}")
-    if args.dry_run:
-        return _print_plan(trainer, steps)
-    if args.resume:
-        trainer.load(folder)
-        print(f"going on from step {trainer.step:,}")
-    begun, first_image = time.perf_counter(), trainer.images_seen
-    try:
-        train(trainer, steps, folder)
-    except KeyboardInterrupt:
-        command = f"python -m ctgan_utils train {' '.join(map(_quote, args.argv))}"
-        again = command if args.resume else f"{command} --resume"
-        raise UserError(f"stopped at step {trainer.step:,}, saved in {folder}; go on with: {again}") from None
-    seconds = time.perf_counter() - begun
-    images = trainer.images_seen - first_image
-    speed = f"{images:,} images in {seconds:.0f} s ({images / seconds:.0f} images/s)"
-    print(f"{speed}, peak memory {_peak_memory()}")
-    print(f"run folder: {folder}; see it with: python -m ctgan_utils sample {folder} --n 64 --out grid.png")
+
+def _plan(trainer, steps, measured=5):
+    """Runs a few steps, writes nothing; returns what a run would take."""
+    trainer.train_step()
+    trainer.spread()
+    begun = time.perf_counter()
+    for _ in range(measured):
+        trainer.train_step()["critic_loss"].item()
+    seconds = (time.perf_counter() - begun) / measured
+    sizes = (f"{name} {count_parameters(n):,}" for name, n in (("G", trainer.G), ("D", trainer.D)))
+    hours = steps * seconds / 3600
+    time_left = f"{hours:.1f} h" if hours > 2 else f"{60 * hours:.0f} min"
+    return (
+        f"  parameters: {', '.join(sizes)}\n  {seconds:.3f} s a step: about {time_left} in all\n"
+        f"  peak memory {_peak_memory()}"
+    )
 
 
 def _quote(word):
@@ -193,20 +215,22 @@ def run_evaluate(args):
 
 
 def run_experiments(args):
-    row = "{:14} {:>7} {:>5} {:>4} {:>6} {:>11} {:>11} {:>7} {:>7} {:>5}"
-    print(
-        row.format(
-            "experiment", "section", "size", "z", "batch", "G numbers", "D numbers", "kernel", "epochs", "FID"
-        )
-    )
+    row = "{:17} {:>7} {:>7} {:>4} {:>5} {:>14} {:>6} {:>10} {:>10} {:>8} {:>8} {:>6} {:>4}"
+    head = "experiment section  pixels  z  batch objective kernel G-numbers D-numbers G-ops D-ops epochs FID"
+    print(row.format(*head.split()))
     for name in config.EXPERIMENTS:
         e = config.get_experiment(name, args.profile)
-        sizes = (f"{count_parameters(network):,}" for network in build(e))
-        told = (e.thesis.epochs, e.thesis.fid)
-        kernel = f"{e.kernel_size}x{e.kernel_size}" if e.kernel_size else "-"
-        values = (name, e.thesis.section, e.image_size, e.z_dim, e.batch_size, *sizes, kernel, *told)
+        G, D = build(e)
+        sizes = [f"{count_parameters(network):,}" for network in (G, D)]
+        images = torch.zeros(2, 1, e.image_size, e.image_size)
+        work = ((G, torch.zeros(2, e.z_dim)), (D, images))
+        operations = [f"{count_operations(network, x) / 1e6:,.0f} M" for network, x in work]
+        kernel = f"{e.kernel_size}x{e.kernel_size}" if e.kernel_size else None
+        values = (name, e.thesis.section, e.image_size, e.z_dim, e.batch_size, e.objective, kernel)
+        values += (*sizes, *operations, e.thesis.epochs, e.thesis.fid)
         print(row.format(*("-" if value is None else value for value in values)))
-    print("epochs and FID are those the thesis reports; sizes are of the", args.profile, "profile")
+    print("numbers: parameters; ops: multiplications for one image; both of the", args.profile, "profile")
+    print("epochs and FID are those the thesis reports")
 
 
 def run_export(args):

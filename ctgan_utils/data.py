@@ -220,19 +220,23 @@ class Batches:
 
     def __init__(self, images, batch_size, seed):
         self.images, self.batch_size, self.seed = images, batch_size, seed
-        self.order, self.epoch = None, None
+        self.orders = {}
 
     def __getitem__(self, k):
-        n = len(self.images)
-        positions = range(k * self.batch_size, (k + 1) * self.batch_size)
-        index = [self._shuffled(position // n)[position % n] for position in positions]
-        return to_float(self.images[torch.tensor(index, device=self.images.device)])
+        n, start, parts = len(self.images), k * self.batch_size, []
+        while start < (k + 1) * self.batch_size:
+            end = min((k + 1) * self.batch_size, (start // n + 1) * n)  # of the batch, or of the pass
+            first = start // n * n
+            parts.append(self._order(start // n)[start - first : end - first])
+            start = end
+        return to_float(self.images[torch.cat(parts)])
 
-    def _shuffled(self, epoch):
-        if epoch != self.epoch:
-            rng = np.random.default_rng([self.seed, epoch])
-            self.order, self.epoch = rng.permutation(len(self.images)), epoch
-        return self.order
+    def _order(self, epoch):
+        """The order of the slices in a pass, kept on their device: no step waits for a transfer."""
+        if epoch not in self.orders:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
+            self.orders = {epoch: torch.from_numpy(order).to(self.images.device)}
+        return self.orders[epoch]
 
 
 def to_float(images):

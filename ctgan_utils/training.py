@@ -12,6 +12,9 @@ import torch
 
 from ctgan_utils import checkpoints, latents
 from ctgan_utils.data import Batches, to_uint8
+from ctgan_utils.distributed import Share, share_batch_norm
+from ctgan_utils.doctor import spread
+from ctgan_utils.history import Log, not_finite
 from ctgan_utils.image_files import grid_png
 from ctgan_utils.losses import build_objective
 from ctgan_utils.runtime import UserError, atomic_write, progress
@@ -36,31 +39,47 @@ class EMA:
     @torch.no_grad()
     def update(self, G, batch_size, generated):
         decay = 0.5 ** (batch_size / min(self.half_life, 0.05 * generated))
-        for average, new in zip(self.G.parameters(), G.parameters()):
-            average.lerp_(new, 1 - decay)
+        torch._foreach_lerp_(list(self.G.parameters()), list(G.parameters()), 1 - decay)
         for average, new in zip(self.G.buffers(), G.buffers()):
             average.copy_(new)
+
+
+def build_optimizer(experiment, network, learning_rate):
+    """Adam, or RMSprop as Arjovsky 2017 trains: without momentum, decay 0.99."""
+    if experiment.optimizer == "rmsprop":
+        return torch.optim.RMSprop(network.parameters(), learning_rate)
+    betas = (experiment.beta1, experiment.beta2)
+    return torch.optim.Adam(network.parameters(), learning_rate, betas, fused=True)
 
 
 class Trainer:
     """A run in progress: networks, optimisers, EMA, random state and step.
 
-    images are uint8 [N, 1, S, S]; dtype is that of the convolutions (runtime.choose_precision).
-    Batches and latents follow from the seed, so that on the CPU a run repeats bit for bit.
+    images are uint8 [N, 1, S, S]; dtype is that of the convolutions (runtime.choose_precision); share is this
+    process's part of every batch. Batches and noise follow from the seed, so that on the CPU a run repeats
+    bit for bit. Raises UserError when the batch can't be divided as asked.
     """
 
-    def __init__(self, experiment, G, D, images, *, seed=0, device="cpu", dtype=torch.float32):
+    def __init__(self, experiment, G, D, images, *, seed=0, device="cpu", dtype=torch.float32, share=None):
         e = self.experiment = experiment
-        self.device, self.dtype, self.step = torch.device(device), dtype, 0
+        self.device, self.dtype, self.step, self.share = torch.device(device), dtype, 0, share or Share()
+        self.part = e.micro_batch or e.batch_size // self.share.size
+        if e.batch_size % (self.part * self.share.size):
+            parts = f"micro-batches of {self.part} in {self.share.size} process(es)"
+            raise UserError(f"batch_size={e.batch_size}: not divisible into {parts}; change one (--set)")
         self.G, self.D = (n.to(device, memory_format=torch.channels_last).train() for n in (G, D))
         self.ema = EMA(self.G, e.ema_half_life)
+        if self.share.size > 1:
+            share_batch_norm(self.G), share_batch_norm(self.D)
+        self.parallel_G, self.parallel_D = self.share.parallel(self.G), self.share.parallel(self.D)
         self.objective = build_objective(e)
-        betas = (e.beta1, e.beta2)
-        self.opt_G = torch.optim.Adam(self.G.parameters(), e.learning_rate, betas, fused=True)
-        self.opt_D = torch.optim.Adam(self.D.parameters(), e.critic_learning_rate, betas, fused=True)
+        self.opt_G = build_optimizer(e, self.G, e.learning_rate)
+        self.opt_D = build_optimizer(e, self.D, e.critic_learning_rate)
         self.batches = Batches(images.to(device), e.batch_size, seed)
         self.rng = torch.Generator(device).manual_seed(seed)
         self.z_fixed = latents.normal(N_FIXED, e.z_dim, torch.Generator().manual_seed(seed)).to(device)
+        some = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:N_FIXED]
+        self.real_spread = spread(images[some])
 
     @property
     def images_seen(self):
@@ -72,29 +91,51 @@ class Trainer:
         e = self.experiment
         for k in range(e.critic_steps):
             real = self.batches[self.step * e.critic_steps + k]
-            with self.autocast():
-                with torch.no_grad():
-                    fake = self.G(self.z())
-                critic_loss, terms = self.objective.critic_loss(self.D, real, fake, self.rng)
-            descend(self.opt_D, critic_loss)
-        with self.autocast(), frozen(self.D):
-            generator_loss = self.objective.generator_loss(self.D, self.G(self.z()))
-        descend(self.opt_G, generator_loss)
+            critic_terms = self.descend(self.opt_D, self.critic_loss, real, self.z(), self.epsilon())
+        with frozen(self.D):
+            generator_terms = self.descend(self.opt_G, self.generator_loss, self.z())
         self.step += 1
         self.ema.update(self.G, e.batch_size, generated=self.step * e.batch_size)
-        terms = {"critic_loss": critic_loss, "generator_loss": generator_loss, **terms}
-        return {name: value.detach() for name, value in terms.items()}
+        return critic_terms | generator_terms
+
+    def critic_loss(self, real, z, epsilon):
+        with torch.no_grad():
+            fake = self.G(z)
+        loss, terms = self.objective.critic_loss(self.parallel_D, real, fake, epsilon)
+        return loss, {"critic_loss": loss, **terms}
+
+    def generator_loss(self, z):
+        loss = self.objective.generator_loss(self.D, self.parallel_G(z))
+        return loss, {"generator_loss": loss}
+
+    def descend(self, optimiser, loss_of, *batch):
+        """One step of the optimiser down the mean loss of a batch's micro-batches; returns the mean terms."""
+        optimiser.zero_grad(set_to_none=True)
+        parts = list(zip(*(self.share.of(tensor).split(self.part) for tensor in batch)))
+        totals = {}
+        for part in parts:
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                loss, terms = loss_of(*part)
+            (loss / len(parts)).backward()
+            totals = {k: totals.get(k, 0) + v.detach() / len(parts) for k, v in terms.items()}
+        optimiser.step()
+        return totals
 
     def z(self):
         return latents.normal(self.experiment.batch_size, self.experiment.z_dim, self.rng, self.device)
 
-    def autocast(self):
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+    def epsilon(self):
+        """Shares of the real image in the points at which a penalty is taken."""
+        return torch.rand(self.experiment.batch_size, 1, 1, 1, generator=self.rng, device=self.device)
 
     @torch.no_grad()
     def samples(self):
         """The fixed latents through G_ema, uint8 [64, 1, S, S]."""
         return to_uint8(self.ema.G(self.z_fixed)).cpu()
+
+    def spread(self):
+        """How far the fixed samples lie apart, as a share of how far real slices do."""
+        return spread(self.samples()) / self.real_spread
 
     def networks(self):
         return {"G": self.G, "G_ema": self.ema.G, "D": self.D}
@@ -102,7 +143,7 @@ class Trainer:
     def save(self, folder):
         """Write the checkpoint. Raises UserError, and writes nothing, when a weight is not finite."""
         if not all(torch.isfinite(p).all() for n in self.networks().values() for p in n.parameters()):
-            raise UserError(_not_finite("a weight", self.step, folder))
+            raise UserError(not_finite("a weight", self.step, folder))
         optimisers = {"opt_G": self.opt_G.state_dict(), "opt_D": self.opt_D.state_dict()}
         state = {"step": self.step, "rng": self.rng.get_state(), **optimisers}
         checkpoints.save(folder, self.networks(), state, self.experiment)
@@ -119,17 +160,17 @@ class Trainer:
         self.step = state["step"]
 
 
-def train(trainer, steps, folder):
+def train(trainer, steps, folder, tensorboard=False):
     """Train up to a total of steps, with all that a run folder holds; returns the history, a list of rows.
 
     Raises UserError when a loss is not finite, and KeyboardInterrupt, after saving, on Ctrl-C or SIGTERM.
     """
-    folder = Path(folder)
-    history = [row for row in checkpoints.read_history(folder) if row["step"] <= trainer.step]
-    checkpoints.write_history(folder, history)
-    log = Log(trainer, folder, history)
-    saved = -math.inf
-    with stop_signals() as stop, progress(steps, folder.name, "step", trainer.step) as bar:
+    if not trainer.share.leads:
+        while trainer.step < steps:
+            trainer.train_step()
+        return []
+    folder, log, saved = Path(folder), Log(folder, trainer, tensorboard), -math.inf
+    with stop_signals(trainer.share) as stop, progress(steps, folder.name, "step", trainer.step) as bar:
         while True:
             finished = trainer.step >= steps or stop.is_set()
             if finished or trainer.step % LOG_EVERY == 0:
@@ -145,51 +186,7 @@ def train(trainer, steps, folder):
             bar.update()
     if stop.is_set():
         raise KeyboardInterrupt(f"stopped at step {trainer.step}")
-    return history
-
-
-class Log:
-    """Averages what the steps return, and writes it without making the device wait at each step."""
-
-    def __init__(self, trainer, folder, history):
-        self.trainer, self.folder, self.history = trainer, folder, history
-        self.pending, self.since = [], time.perf_counter()
-
-    def add(self, terms):
-        self.pending.append(terms)
-
-    def write(self, bar):
-        if not self.pending:
-            return
-        step, e = self.trainer.step, self.trainer.experiment
-        row = {"step": step, "images": self.trainer.images_seen}
-        names = list(self.pending[0])
-        values = torch.stack([torch.stack([terms[name] for name in names]) for terms in self.pending]).cpu()
-        bad = (~values.isfinite()).nonzero().tolist()
-        if bad:
-            first, which = bad[0]
-            raise UserError(_not_finite(names[which], step - len(values) + 1 + first, self.folder))
-        row |= {name: round(mean, 5) for name, mean in zip(names, values.mean(0).tolist())}
-        shown = len(self.pending) * e.critic_steps * e.batch_size
-        row["images_per_second"] = round(shown / (time.perf_counter() - self.since), 1)
-        self.history.append(row)
-        checkpoints.append_history(self.folder, row)
-        bar.set_postfix(estimate=f"{row['estimate']:.3g}", refresh=False)
-        self.pending, self.since = [], time.perf_counter()
-
-
-def _not_finite(name, step, folder):
-    return (
-        f"{folder}: {name} is not finite at step {step}; the last good state is kept. "
-        "Try a lower learning_rate or a larger gradient_penalty (--set), with another --out"
-    )
-
-
-def descend(optimiser, loss):
-    """One step of the optimiser down the loss."""
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
+    return log.rows
 
 
 @contextmanager
@@ -203,10 +200,13 @@ def frozen(network):
 
 
 @contextmanager
-def stop_signals():
-    """An Event that Ctrl-C or SIGTERM sets, so that the step is finished; a second Ctrl-C interrupts it."""
+def stop_signals(share):
+    """An Event that Ctrl-C or SIGTERM sets, so that the step is finished; a second Ctrl-C interrupts it.
+
+    One of several processes stops at once instead: the others could not finish a step without it.
+    """
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if share.size > 1 or threading.current_thread() is not threading.main_thread():
         yield stop
         return
 

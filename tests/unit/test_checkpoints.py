@@ -118,10 +118,3 @@ def test_a_run_folder_is_not_taken_over(tmp_path):
     (tmp_path / "letters" / "dear.txt").write_text("x")
     with pytest.raises(UserError, match="neither empty nor a run folder"):
         checkpoints.open_run(tmp_path / "letters", EXPERIMENT, toy(), 0)
-
-
-def test_a_history_line_cut_short_is_left_out(tmp_path):
-    checkpoints.append_history(tmp_path, {"step": 20})
-    with open(tmp_path / checkpoints.HISTORY, "a") as file:
-        file.write('{"step": 4')
-    assert checkpoints.read_history(tmp_path) == [{"step": 20}]

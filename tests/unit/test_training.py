@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from ctgan_utils import checkpoints, data, training
-from ctgan_utils.config import get_experiment
+from ctgan_utils import checkpoints, data, history, training
+from ctgan_utils.config import EXPERIMENTS, get_experiment
 from ctgan_utils.networks import build
 from ctgan_utils.runtime import REPOSITORY, UserError
 from ctgan_utils.training import EMA, Trainer, train
@@ -52,23 +52,21 @@ def test_20_steps_resume_and_20_more_are_40_steps_bit_for_bit(ct, tmp_path):
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert torch.equal(straight.samples(), resumed.samples())
     without_speed = [
-        [
-            {k: v for k, v in row.items() if k != "images_per_second"}
-            for row in checkpoints.read_history(folder)
-        ]
+        [{k: v for k, v in row.items() if k != "images_per_second"} for row in history.read_history(folder)]
         for folder in (tmp_path / "a", tmp_path / "b")
     ]
     assert without_speed[0] == without_speed[1]
 
 
-def test_rows_after_the_checkpoint_are_dropped_when_a_run_goes_on(ct, tmp_path):
+def test_rows_after_the_checkpoint_or_cut_short_by_a_kill_are_dropped(ct, tmp_path):
     t = trainer(ct)
     train(t, 20, opened(tmp_path / "run", t, ct))
-    checkpoints.append_history(tmp_path / "run", {"step": 35, "from": "after the checkpoint"})
+    with open(tmp_path / "run" / history.HISTORY, "a") as file:
+        file.write('{"step": 35, "written": "after the checkpoint"}\n{"step": 4')
     t = trainer(ct)
     t.load(tmp_path / "run")
     train(t, 40, tmp_path / "run")
-    assert [row["step"] for row in checkpoints.read_history(tmp_path / "run")] == [20, 40]
+    assert [row["step"] for row in history.read_history(tmp_path / "run")] == [20, 40]
 
 
 def test_history_counts_real_images_and_has_finite_terms(ct, tmp_path):
@@ -146,7 +144,7 @@ def test_a_killed_run_goes_on_from_a_whole_state(tmp_path):
     subprocess.run([*often, str(tmp_path / "killed"), "--resume"], cwd=REPOSITORY, check=True)
     subprocess.run([*command, str(tmp_path / "whole")], cwd=REPOSITORY, check=True)
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
-    logs = [checkpoints.read_history(tmp_path / name) for name in ("killed", "whole")]
+    logs = [history.read_history(tmp_path / name) for name in ("killed", "whole")]
     for row in (row for log in logs for row in log):
         row.pop("images_per_second")
     assert logs[0] == logs[1]
@@ -186,6 +184,63 @@ def test_bf16_keeps_weights_in_float32_and_starts_like_fp32(ct):
     assert all(p.dtype == torch.float32 for p in half.G.parameters())
     assert_close(b["penalty"], a["penalty"], rtol=0.02, atol=0.02)
     assert_close(b["estimate"], a["estimate"], rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_system_learns_a_single_image(ct, name):
+    """Shown one slice only, each makes every sample come closer to it, to less than half the distance."""
+    fast = ("learning_rate=2e-3", "critic_learning_rate=2e-3", "beta1=0", "beta2=0.9", "critic_steps=1")
+    e = get_experiment(name, settings=("image_size=32", "width=8", "batch_size=8", *fast))
+    torch.manual_seed(0)
+    image = ct.images[:1]
+    t = Trainer(e, *build(e), image.repeat(8, 1, 1, 1))
+
+    def error():
+        return (t.samples().float() - image.float()).square().mean((1, 2, 3)).sqrt().max().item()
+
+    before = error()
+    for _ in range(250):
+        t.train_step()
+    assert error() < 0.5 * before
+
+
+@pytest.mark.parametrize("experiment", ["wgan-conv", "wgan-linear-conv"])
+def test_accumulated_gradients_are_those_of_the_whole_batch(ct, experiment):
+    """The critic has no batch normalisation, so its step is the same; the generator's is left out here."""
+    settings = ("image_size=32", "width=4", "batch_size=8", "critic_steps=1")
+    ends = []
+    for micro_batch in (0, 2):
+        e = get_experiment(experiment, "smoke", (*settings, f"micro_batch={micro_batch}"))
+        torch.manual_seed(0)
+        t = Trainer(e, *build(e), ct.images, seed=0)
+        t.G.eval()  # statistics of batch normalisation are those of a micro-batch
+        terms = t.descend(t.opt_D, t.critic_loss, t.batches[0], t.z(), t.epsilon())
+        ends.append((terms, [p.grad.clone() for p in t.D.parameters()]))
+    assert_close(ends[1], ends[0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_batch_that_does_not_divide_is_refused(ct):
+    with pytest.raises(UserError, match="batch_size=8: not divisible into micro-batches of 3 in 1 process"):
+        trainer(ct, "micro_batch=3")
+
+
+def test_tensorboard_gets_every_number_of_the_history(ct, tmp_path, monkeypatch):
+    written = []
+
+    class Writer:
+        def add_scalar(self, name, value, step):
+            written.append((name, value, step))
+
+    monkeypatch.setattr(history, "open_tensorboard", lambda folder: Writer())
+    t = trainer(ct)
+    (row,) = train(t, 20, opened(tmp_path / "run", t, ct), tensorboard=True)
+    assert written == [(name, value, 20) for name, value in row.items()]
+
+
+def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UserError, match="--tensorboard: not installed; pip install tensorboard"):
+        history.open_tensorboard(tmp_path)
 
 
 def test_milestones_are_dense_at_first():

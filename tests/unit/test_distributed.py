@@ -1,0 +1,69 @@
+"""Two processes that torchrun starts on this machine, against one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from ctgan_utils import checkpoints
+from ctgan_utils.distributed import Share
+from ctgan_utils.history import read_history
+from ctgan_utils.runtime import REPOSITORY
+
+SETTINGS = ("image_size=32", "width=4", "batch_size=8", "critic_steps=2")
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def command(experiment, steps, folder):
+    words = ["train", experiment, "--profile", "smoke", "--precision", "fp32", "--steps", str(steps)]
+    return [*words, *(w for s in SETTINGS for w in ("--set", s)), "--out", str(folder)]
+
+
+def run(*arguments):
+    done = subprocess.run(arguments, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def networks(folder):
+    return load_file(folder / checkpoints.WEIGHTS)
+
+
+@pytest.mark.parametrize("experiment", ["small-kernel", "dcgan-b64"])
+def test_two_processes_end_with_the_weights_of_one(tmp_path, experiment):
+    """Gradient penalty, batch normalisation in G (and D), and EMA: all as if the batch had been whole."""
+    run(sys.executable, "-m", "ctgan_utils", *command(experiment, 6, tmp_path / "one"))
+    said = run(*TORCHRUN, "-m", "ctgan_utils", *command(experiment, 6, tmp_path / "two"))
+    assert said.count("in 2 processes") == 1
+    one, two = networks(tmp_path / "one"), networks(tmp_path / "two")
+    for name, tensor in one.items():
+        assert_close(two[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_a_killed_process_costs_no_more_than_the_last_checkpoint(tmp_path):
+    """One of two is killed; torchrun starts both anew, and the end is that of a run without the accident."""
+    folder = tmp_path / "killed"
+    often = "import ctgan_utils.training as t, ctgan_utils.__main__ as m, sys, os; t.SAVE_EVERY = 0; "
+    often += f"open({str(tmp_path)!r} + '/pid' + os.environ['RANK'], 'w').write(str(os.getpid())); "
+    often += "sys.exit(m.main(sys.argv[1:]))"
+    arguments = [*TORCHRUN, "--max-restarts", "2", "--no-python", sys.executable, "-c", often]
+    process = subprocess.Popen([*arguments, *command("small", 60, folder)], cwd=REPOSITORY)
+    while process.poll() is None and len(read_history(folder)) < 1:
+        time.sleep(0.02)
+    os.kill(int((tmp_path / "pid1").read_text()), signal.SIGKILL)
+    assert process.wait() == 0
+    run(*TORCHRUN, "-m", "ctgan_utils", *command("small", 60, tmp_path / "whole"))
+    assert [row["step"] for row in read_history(folder)] == [20, 40, 60]
+    for name, tensor in networks(tmp_path / "whole").items():
+        assert torch.equal(networks(folder)[name], tensor), name
+
+
+def test_shares_are_the_batch_in_order():
+    batch = torch.arange(12)
+    assert torch.equal(torch.cat([Share(rank, 3).of(batch) for rank in range(3)]), batch)
