@@ -10,13 +10,14 @@ PITCH = 2.0  # from the middle of one box to that of the next
 
 
 def architecture_figure(G):
-    """Figure 3.7: the Small generator as blocks, with the shapes that a latent takes through it.
+    """Figures 3.7 to 3.9: a generator as blocks, with the shapes that a latent takes through it.
 
     Drawn from the network itself, so that it can't disagree with it.
     """
     stages = architecture(G)
-    fig, axis = new_figure(figsize=(11, 2.9))
-    axis.set(xlim=(-0.7, PITCH * (len(stages) - 1) + 0.7), ylim=(-1.3, 1.75))
+    high = max((len(added) for *_, added in stages), default=0)
+    fig, axis = new_figure(figsize=(1.8 * len(stages), 2.4 + 0.5 * high))
+    axis.set(xlim=(-0.7, PITCH * (len(stages) - 1) + 0.7), ylim=(-1.3, 1.0 + 0.75 * high))
     axis.axis("off")
     for k, (name, shape, added) in enumerate(stages):
         x = PITCH * k
@@ -26,28 +27,44 @@ def architecture_figure(G):
         if k:
             arrow = {"arrowstyle": "->", "color": "0.3"}
             axis.annotate("", (x - 0.65, 0), (x - PITCH + 0.65, 0), arrowprops=arrow)
-        if added:
-            curve = {"arrowstyle": "->", "color": FAKE, "connectionstyle": "arc3,rad=-0.55"}
-            axis.annotate("", (x - 0.1, 0.5), (x - PITCH + 0.1, 0.5), arrowprops=curve)
-            axis.text(x - PITCH / 2, 1.2, "1×1 conv,\nenlarge ×2", ha="center", fontsize=7, color=FAKE)
-    text = f"Generator with {count_parameters(G):,} parameters; below each stage: channels × height × width. "
-    return add_caption(
-        fig, text + "Straight arrows: linear or (transposed) convolution; curved: the additions."
-    )
+        for level, (back, text) in enumerate(added):
+            bend = {1: -0.55 - 0.35 * level, 2: -0.45}[back]
+            curve = {"arrowstyle": "->", "color": FAKE, "connectionstyle": f"arc3,rad={bend}"}
+            start = x - PITCH * back
+            axis.annotate("", (x - 0.1, 0.5), (start + 0.1, 0.5), arrowprops=curve)
+            axis.text((x + start) / 2, 1.2 + 0.6 * level, text, ha="center", fontsize=7, color=FAKE)
+    text = f"Generator with {count_parameters(G):,} parameters; below each stage: channels × height × width."
+    if high:
+        text += " Curved arrows: the additions, each a 1×1 convolution and an enlargement."
+    return add_caption(fig, text)
 
 
 @torch.no_grad()
 def architecture(G):
-    """[(stage, shape of its output, whether an addition enters it)] of a generator, for one latent."""
+    """[(stage, shape of its output, additions that enter it)] of a generator, for one latent.
+
+    An addition is (stages back, its label).
+    """
     device = next(G.parameters()).device
-    x = G.stem(torch.zeros(1, G.z_dim, device=device))
-    stem = "linear" + (f"\nkernel {G.stem.kernel_size}×{G.stem.kernel_size}" if G.stem.kernel_size else "")
-    stages = [("latent z", str(G.z_dim), False), (stem, _shape(x), False)]
     was_training = G.training
     G.eval()
-    for k, block in enumerate(G.blocks, start=1):
-        x = block(x)
-        stages.append((f"$F_{k}$ + addition\n{type(block.activation).__name__}", _shape(x), True))
+    before = G.stem(torch.zeros(1, G.z_dim, device=device))
+    x = G.first(before)
+    stages = [("latent z", str(G.z_dim), []), ("stem", _shape(before), [])]
+    parts = ["$F_1(x) + x$"] * (G.first.F is not None)
+    if not isinstance(G.first.kernel, torch.nn.Identity):
+        size = G.first.kernel.kernel.shape[-1]
+        parts.append(f"kernel {size}×{size}")
+    if parts:
+        stages.append(("\n".join(parts), _shape(x), []))
+    for k, block in enumerate(G.blocks, start=1 if G.first.F is None else 2):
+        before, x = x, block(x, before)
+        label = "2 × (×2)" if block.factor == 2 else "×2"
+        added = [(1, label) for _ in block.additions]
+        if block.earlier is not None:
+            added.append((2, f"×{int(block.earlier.up.scale_factor)}"))
+        name = f"$F_{k}$" + (" + addition" if added else "") + ("s" if len(added) > 1 else "")
+        stages.append((f"{name}\n{type(block.activation).__name__}", _shape(x), added))
     G.train(was_training)
     return stages
 

@@ -22,6 +22,9 @@ ALLOWED = {
     "filters": set(),
     "losses": set(),
     "metrics": set(),
+    "doctor": set(),
+    "distributed": set(),
+    "history": {"doctor", "runtime"},
     "phantom": {"phantom", "runtime"},
     "image_files": {"phantom", "runtime"},
     "similarity": set(),
@@ -31,8 +34,14 @@ ALLOWED = {
     "checkpoints": {"config", "runtime"},
     "networks": {"networks", "filters"},
     "features": {"checkpoints", "runtime"},
-    "training": {"losses", "latents", "checkpoints", "data", "image_files", "runtime"},
+    "training": {
+        *("losses", "latents", "data", "image_files", "checkpoints", "history", "doctor"),
+        *("distributed", "runtime"),
+    },
     "sampling": {"checkpoints", "config", "data", "latents", "networks", "runtime"},
+    "runs": {
+        *("checkpoints", "config", "features", "metrics", "networks", "sampling", "training", "runtime"),
+    },
     "figures": {"figures", "networks", "runtime"},
     "course": {"runtime"},
 }
