@@ -13,6 +13,7 @@ from PIL import Image
 
 from ctgan_utils import checkpoints, data
 from ctgan_utils.__main__ import main
+from ctgan_utils.config import EXPERIMENTS
 from ctgan_utils.runtime import REPOSITORY
 
 SMALL = ["--profile", "smoke", "--set", "image_size=32"]
@@ -118,9 +119,11 @@ def test_an_exported_generator_samples_the_same(run, tmp_path):
 
 def test_the_registry_is_a_table(capsys):
     assert main(["experiments"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[:2] == ["small", "3.2.1"]
-    assert lines[1].split()[-2:] == ["7000", "64"]
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert set(EXPERIMENTS) < set(rows)
+    assert rows["small"][1] == "3.2.1"
+    assert rows["small"][-2:] == ["7000", "64"]
+    assert rows["dcgan-b64"][-2:] == ["3000", "-"]
 
 
 @pytest.mark.parametrize(
