@@ -70,7 +70,8 @@ class Trainer:
         self.G, self.D = (n.to(device, memory_format=torch.channels_last).train() for n in (G, D))
         self.ema = EMA(self.G, e.ema_half_life)
         if self.share.size > 1:
-            share_batch_norm(self.G), share_batch_norm(self.D)
+            for network in (self.G, self.D):
+                share_batch_norm(network)
         self.parallel_G, self.parallel_D = self.share.parallel(self.G), self.share.parallel(self.D)
         self.objective = build_objective(e)
         self.opt_G = build_optimizer(e, self.G, e.learning_rate)

@@ -32,7 +32,7 @@ class Phantoms:
     """N slices with their ground truth.
 
     images  uint8   [N, H, W]  grey levels: ``window(hu[i], *windows[i])``
-    hu      int16   [N, H, W]  Hounsfield units, as reconstructed: with the scanner's blur and noise
+    hu      int16   [N, H, W]  Hounsfield units, with the scanner's blur and noise; see ``scale_down``
     labels  uint8   [N, H, W]  tissue filling most of the pixel, index into TISSUES
     masks   bool    [N, H, W]  the lesion: empty for class Normal, never empty for the others
     classes int64   [N]        index into CLASSES, one per patient
@@ -60,7 +60,8 @@ def window(hu, center=40.0, width=400.0):
 
 
 def scale_down(hu, size, black):
-    """Hounsfield units [slices, m, m] at size x size, as data sets are scaled down: after windowing.
+    """Hounsfield units float32 [slices, m, m] at size x size, m a multiple of size, as data sets are scaled
+    down: after windowing.
 
     Units below `black`, which the display window shows as black, count as just black wherever a pixel has
     anything brighter in it, or thin skin and table would vanish beside the air.

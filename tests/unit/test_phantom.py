@@ -5,7 +5,16 @@ import pytest
 from scipy import ndimage
 
 from ctgan_utils.image_files import resize
-from ctgan_utils.phantom import CLASS_COUNTS, CLASSES, TISSUES, anatomy, generate, patients, window
+from ctgan_utils.phantom import (
+    CLASS_COUNTS,
+    CLASSES,
+    TISSUES,
+    anatomy,
+    generate,
+    patients,
+    scale_down,
+    window,
+)
 
 KIDNEY = [TISSUES.index(k) for k in ("kidney cortex", "kidney medulla", "renal sinus", "renal pelvis")]
 LESION = {"Cyst": "cyst", "Stone": "stone", "Tumor": "tumour"}
@@ -160,6 +169,28 @@ def test_images_are_the_windowed_hounsfield_units(many):
     for k in range(0, 320, 40):
         assert np.array_equal(many.images[k], window(many.hu[k], *many.windows[k]))
     assert (many.images[many.labels == 0] == 0).mean() > 0.95  # air is black but for the rim of the body
+
+
+def test_scaling_down_keeps_units_and_shows_what_is_brighter_than_air():
+    flat = np.full((1, 8, 8), 50, np.float32)
+    assert np.allclose(scale_down(flat, 4, -160), 50, atol=0.01)
+    assert scale_down(flat, 8, -160) is flat
+    air = np.full((1, 8, 8), -1000, np.float32)
+    assert (scale_down(air, 4, -160) == -1000).all()  # not raised to black
+    air[0, 2:4, 2] = 40  # half a pixel of skin: its mean with air would be as black as air
+    assert scale_down(air, 4, -160)[0, 1, 1] > -100
+
+
+def test_half_the_matrix_keeps_the_most_frequent_label_and_the_smallest_lesion():
+    labels = np.array([[[1, 1, 2, 3], [1, 2, 3, 3], [0, 0, 4, 4], [0, 0, 4, 0]]], np.uint8)
+    lesion = np.zeros((1, 4, 4))
+    coarse, masks = anatomy.halve(labels, lesion, None)
+    assert coarse.tolist() == [[[1, 3], [0, 4]]]
+    assert not masks.any()
+    lesion[0, 3, 3] = 0.4  # a stone that covers a tenth of its pixel
+    coarse, masks = anatomy.halve(labels, lesion, "stone")
+    assert masks.tolist() == [[[False, False], [False, True]]]
+    assert coarse[0, 1, 1] == TISSUES.index("stone")
 
 
 def test_neighbouring_slices_are_more_alike_than_patients(many):
