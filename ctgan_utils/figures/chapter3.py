@@ -16,8 +16,9 @@ def architecture_figure(G):
     """
     stages = architecture(G)
     high = max((len(added) for *_, added in stages), default=0)
-    fig, axis = new_figure(figsize=(1.8 * len(stages), 2.4 + 0.5 * high))
-    axis.set(xlim=(-0.7, PITCH * (len(stages) - 1) + 0.7), ylim=(-1.3, 1.0 + 0.75 * high))
+    right, top = PITCH * (len(stages) - 1) + 0.7, 0.6 + 0.6 * high
+    fig, axis = new_figure(figsize=(0.9 * (right + 0.7), 0.9 * (top + 1.2)))
+    axis.set(xlim=(-0.7, right), ylim=(-1.2, top), aspect="equal")
     axis.axis("off")
     for k, (name, shape, added) in enumerate(stages):
         x = PITCH * k
@@ -32,7 +33,9 @@ def architecture_figure(G):
             curve = {"arrowstyle": "->", "color": FAKE, "connectionstyle": f"arc3,rad={bend}"}
             start = x - PITCH * back
             axis.annotate("", (x - 0.1, 0.5), (start + 0.1, 0.5), arrowprops=curve)
-            axis.text((x + start) / 2, 1.2 + 0.6 * level, text, ha="center", fontsize=7, color=FAKE)
+            middle, apex = (x + start) / 2, 0.5 + abs(bend) * (x - start - 0.2) / 2
+            above = 0.12 if level else -0.15
+            axis.text(middle, apex + above, text, ha="center", va="center", fontsize=7, color=FAKE)
     text = f"Generator with {count_parameters(G):,} parameters; below each stage: channels × height × width."
     if high:
         text += " Curved arrows: the additions, each a 1×1 convolution and an enlargement."
