@@ -21,7 +21,7 @@ ALLOWED = {
     "latents": {"runtime"},
     "filters": set(),
     "losses": set(),
-    "metrics": set(),
+    "metrics": {"metrics"},
     "doctor": set(),
     "distributed": set(),
     "history": {"doctor", "runtime"},
