@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ctgan_utils.metrics.arrays import checked_features
+
 
 def frechet_distance(x, y):
     """Fréchet distance between Gaussians fitted to two feature arrays [N, d] and [M, d].
@@ -15,22 +17,11 @@ def frechet_distance(x, y):
     complex, and fewer images than features are no special case. Raises ValueError for fewer than two
     images, unequal d, or values that are not finite.
     """
-    x, y = _checked(x), _checked(y)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"features of {x.shape[1]} and {y.shape[1]} dimensions can't be compared")
+    x, y = checked_features(x, y)
     a, b = _covariance_factor(x), _covariance_factor(y)
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     mean_gap = ((x.mean(0) - y.mean(0)) ** 2).sum()
     return float(max(0.0, mean_gap + (a**2).sum() + (b**2).sum() - 2 * cross))
-
-
-def _checked(features):
-    features = np.asarray(features, np.float64)
-    if features.ndim != 2 or len(features) < 2:
-        raise ValueError(f"features of shape {features.shape}: two or more rows [N, d] are needed")
-    if not np.isfinite(features).all():
-        raise ValueError("features hold values that are not finite")
-    return features
 
 
 def _covariance_factor(features):
