@@ -1,6 +1,15 @@
-"""Measures of CT's own on images: spectra, grey levels."""
+"""Measures on images: spectra, grey levels, edges, structure at several scales."""
 
 import numpy as np
+import torch
+from torch.nn.functional import avg_pool2d, conv2d, pad
+
+from ctgan_utils.metrics.arrays import checked_images
+
+BLOCK = 64  # images held as floats at once
+BINOMIAL = torch.tensor([1.0, 4, 6, 4, 1]).outer(torch.tensor([1.0, 4, 6, 4, 1]))[None, None] / 256
+PATCH, PATCHES, DIRECTIONS = 7, 128, 512  # side, number per image, projections: Karras 2018, section 5
+SCALE_WEIGHTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333  # finest scale first: Wang 2003, section 3.2
 
 
 def radial_power_spectrum(images):
@@ -26,3 +35,152 @@ def grey_level_distance(x, y):
     """Earth mover's distance of the grey levels of uint8 images x and y, of any shape, in grey levels."""
     shares = [np.bincount(np.asarray(images).ravel(), minlength=256) / np.size(images) for images in (x, y)]
     return float(np.abs(np.cumsum(shares[0] - shares[1])).sum())
+
+
+def edge_density(images, threshold):
+    """Share of pixels of uint8 images [N, 1, H, W] or [N, H, W] on an edge, averaged over images.
+
+    There the Sobel gradient is larger than `threshold`, in grey levels per pixel: a ramp that gains one grey
+    level per pixel has gradient 1, a step by s grey levels has s / 2 on both its sides. The outermost pixels
+    are left out.
+    """
+    (images,) = checked_images(images)
+    if min(images.shape[1:]) < 3:
+        raise ValueError(f"images of {list(images.shape[1:])} have no inner pixels")
+    across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+    edges = 0
+    for part in _float_blocks(images, torch.float32):
+        gradient = conv2d(part, torch.stack([across, across.T])[:, None])
+        edges += (torch.linalg.vector_norm(gradient, dim=1) > threshold).sum().item()
+    return edges / (len(images) * (images.shape[1] - 2) * (images.shape[2] - 2))
+
+
+def _float_blocks(images, dtype):
+    for start in range(0, len(images), BLOCK):
+        yield torch.tensor(images[start : start + BLOCK, None], dtype=dtype)
+
+
+def sliced_wasserstein(x, y, seed=0):
+    """Sliced Wasserstein distance of two sets of uint8 images at each resolution: {side: distance x 10^3}.
+
+    x and y are as many square images, [N, 1, H, H] or [N, H, H]. From each level of the Laplacian pyramid, H
+    down to 16, 128 patches of 7x7 are drawn per image and normalised by their set's mean and deviation. The
+    distance is the mean difference of their sorted projections, over 512 random directions (Karras 2018,
+    section 5 and its published code). Both sets are cut at the same places, so equal sets are at distance 0.
+    Raises ValueError for unequal numbers, images that aren't square, and sides that don't halve down to 16.
+    """
+    x, y = checked_images(x, y)
+    side = x.shape[-1]
+    if len(x) != len(y):
+        raise ValueError(f"as many images in each set are needed, not {len(x)} and {len(y)}")
+    levels = max(0, side.bit_length() - 4)
+    if x.shape[1] != side or not levels or side % 2 ** (levels - 1):
+        raise ValueError(f"images of {list(x.shape[1:])}: square ones are needed that halve down to 16")
+    distances = {}
+    for level in range(levels):
+        rng = np.random.default_rng([seed, level])
+        corners = rng.integers((side >> level) - PATCH + 1, size=(2, len(x), PATCHES))
+        a, b = (_patches(images, levels, level, corners) for images in (x, y))
+        distances[side >> level] = 1000 * _mean_projected_distance(a, b, rng)
+    return distances
+
+
+def laplacian_pyramid(images, levels):
+    """The pyramid of float images [N, 1, H, W]: `levels` tensors, each half the last's side (Burt 1983).
+
+    Each level holds what the next, enlarged, lacks; the last holds the rest: they add up to the image.
+    """
+    pyramid = [images]
+    for _ in range(levels - 1):
+        smaller = conv2d(pad(pyramid[-1], (2, 2, 2, 2), mode="reflect"), BINOMIAL, stride=2)
+        pyramid[-1] = pyramid[-1] - enlarged(smaller)
+        pyramid.append(smaller)
+    return pyramid
+
+
+def enlarged(images):
+    """Float images [N, 1, H, W] at twice the side, by the pyramid's own filter."""
+    n, _, height, width = images.shape
+    spread = images.new_zeros(n, 1, 2 * height, 2 * width)
+    spread[:, :, ::2, ::2] = images
+    return conv2d(pad(spread, (2, 2, 2, 2), mode="reflect"), 4 * BINOMIAL)
+
+
+def _patches(images, levels, level, corners):
+    """Normalised patches float32 [N * 128, 49] of one level of the pyramid, at corners [2, N, 128]."""
+    parts = []
+    for k, block in enumerate(_float_blocks(images, torch.float32)):
+        pixels = laplacian_pyramid(block, min(levels, level + 2))[level][:, 0].numpy()
+        windows = np.lib.stride_tricks.sliding_window_view(pixels, (PATCH, PATCH), axis=(1, 2))
+        rows, columns = corners[:, k * BLOCK : k * BLOCK + len(pixels)]
+        parts.append(windows[np.arange(len(pixels))[:, None], rows, columns].reshape(-1, PATCH**2))
+    patches = np.concatenate(parts)
+    patches -= patches.mean()
+    return patches / max(patches.std(), np.finfo(np.float32).tiny)
+
+
+def _mean_projected_distance(a, b, rng):
+    """Mean difference of the sorted projections of a and b [N, d], over random directions."""
+    total = 0.0
+    for _ in range(DIRECTIONS // 16):
+        directions = rng.normal(size=(16, a.shape[1])).astype(np.float32)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        total += np.abs(np.sort(directions @ a.T, axis=1) - np.sort(directions @ b.T, axis=1)).mean()
+    return float(total / (DIRECTIONS // 16))
+
+
+def ms_ssim(x, y):
+    """Multi-scale structural similarity [N] of pairs of uint8 images [N, 1, H, W] or [N, H, W]; 1: equal.
+
+    Five scales, each half the last, with Wang 2003's weights (equation 7), a Gaussian window of 11x11
+    pixels, deviation 1.5, and only windows that lie within the image. Images below 176 pixels have fewer
+    scales, as many as hold a window: four from 88, three from 44, two from 22. The weights of these are
+    scaled to sum to 1, so values of different image sizes aren't comparable. A negative mean of a scale, as
+    of an image and its negative, counts as 0. Raises ValueError for unequal shapes or sides below 11.
+    """
+    x, y = checked_images(x, y)
+    if len(x) != len(y) or min(x.shape[1:]) < 11:
+        raise ValueError(f"pairs of images of 11x11 or more are needed, not {list(x.shape)}, {list(y.shape)}")
+    scales = min(len(SCALE_WEIGHTS), (min(x.shape[1:]) // 11).bit_length())
+    weights = np.array(SCALE_WEIGHTS[:scales]) / sum(SCALE_WEIGHTS[:scales])
+    values = []
+    for a, b in zip(_float_blocks(x, torch.float64), _float_blocks(y, torch.float64)):
+        value = 1.0
+        for scale, weight in enumerate(weights):
+            luminance, structure = _similarity_maps(a, b)
+            part = structure if scale < scales - 1 else luminance * structure
+            value = value * part.mean((1, 2, 3)).clamp(min=0) ** weight
+            a, b = avg_pool2d(a, 2), avg_pool2d(b, 2)
+        values.append(value)
+    return torch.cat(values).numpy()
+
+
+def _similarity_maps(a, b):
+    """Luminance, and contrast times structure, of each window (Wang 2004, equations 6 and 13)."""
+    position = torch.arange(-5.0, 6, dtype=a.dtype)
+    window = torch.softmax(-(position**2) / (2 * 1.5**2), 0)
+
+    def mean(images):
+        return conv2d(conv2d(images, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
+
+    mean_a, mean_b = mean(a), mean(b)
+    variances = (mean(a * a) - mean_a**2) + (mean(b * b) - mean_b**2)
+    covariance = mean(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return luminance, (2 * covariance + c2) / (variances + c2)
+
+
+def ms_ssim_diversity(images, pairs=1000, seed=0):
+    """Mean multi-scale structural similarity of random pairs of different images: lower is more varied.
+
+    uint8 images [N, 1, H, W] or [N, H, W] (Odena 2017, section 4.2, where pairs are of one class). Raises
+    ValueError for fewer than two images.
+    """
+    (images,) = checked_images(images)
+    if len(images) < 2:
+        raise ValueError("two or more images are needed for a pair")
+    rng = np.random.default_rng(seed)
+    first = rng.integers(len(images), size=pairs)
+    second = (first + rng.integers(1, len(images), size=pairs)) % len(images)
+    return float(ms_ssim(images[first], images[second]).mean())

@@ -1,10 +1,21 @@
-"""Measures on images against SciPy and waves of known frequency."""
+"""Measures on images against SciPy, scikit-image, and images of known answers."""
 
 import numpy as np
 import pytest
+import torch
+from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance
+from skimage.metrics import structural_similarity
 
-from ctgan_utils.metrics import grey_level_distance, radial_power_spectrum
+from ctgan_utils.metrics import (
+    edge_density,
+    grey_level_distance,
+    ms_ssim,
+    ms_ssim_diversity,
+    radial_power_spectrum,
+    sliced_wasserstein,
+)
+from ctgan_utils.metrics.images import enlarged, laplacian_pyramid
 
 
 def rng():
@@ -33,3 +44,144 @@ def test_grey_level_distance_is_scipys():
     x, y = rng().integers(0, 200, (5, 8, 8), np.uint8), rng().integers(90, 255, (3, 16, 16), np.uint8)
     assert grey_level_distance(x, y) == pytest.approx(wasserstein_distance(x.ravel(), y.ravel()))
     assert grey_level_distance(x, x + 7) == pytest.approx(7)
+
+
+def textures(n=40, size=64, sigma=1.5, seed=0):
+    """uint8 images [n, size, size] of smooth noise."""
+    noise = np.random.default_rng(seed).normal(size=(n, size, size))
+    smooth = gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
+    return np.clip(128 + 40 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+
+
+def noisy(images, deviation, seed=5):
+    noise = np.random.default_rng(seed).normal(0, deviation, images.shape)
+    return np.clip(images + noise, 0, 255).astype(np.uint8)
+
+
+def test_a_step_is_an_edge_on_both_its_sides():
+    step = np.zeros((2, 1, 20, 12), np.uint8)
+    step[..., 7:] = 100
+    assert edge_density(step, 49.9) == 2 / 10
+    assert edge_density(step, 50) == 0
+    assert edge_density(step.transpose(0, 1, 3, 2), 49.9) == 2 / 10
+    assert edge_density(np.full((3, 9, 9), 200, np.uint8), 0) == 0
+
+
+def test_a_ramp_has_its_slope_as_gradient():
+    ramp = np.add.outer(3 * np.arange(30), 4 * np.arange(30)).astype(np.uint8)[None]
+    assert edge_density(ramp, 4.99) == 1
+    assert edge_density(ramp, 5.01) == 0
+    assert edge_density(np.concatenate([ramp, 0 * ramp]), 4.99) == 0.5
+
+
+def test_the_pyramid_adds_up_to_the_image():
+    images = torch.from_numpy(textures(3))[:, None].double()
+    levels = laplacian_pyramid(images.float(), 3)
+    assert [level.shape[-1] for level in levels] == [64, 32, 16]
+    whole = levels[0] + enlarged(levels[1] + enlarged(levels[2]))
+    assert torch.equal(whole.round().double(), images)
+    assert (whole - images).abs().max() < 1e-4
+
+
+def test_the_pyramid_of_a_constant_is_its_last_level():
+    first, last = laplacian_pyramid(torch.full((1, 1, 32, 32), 7.0), 2)
+    assert first[..., 2:-2, 2:-2].abs().max() < 1e-5
+    assert (last - 7).abs().max() < 1e-5
+
+
+def test_equal_sets_are_at_no_sliced_distance_and_blur_moves_the_finest_level_away():
+    x = noisy(textures(), 10)
+    assert sliced_wasserstein(x, x[:, None]) == {64: 0, 32: 0, 16: 0}
+    blurred = [gaussian_filter(x, (0, sigma, sigma)) for sigma in (0.4, 0.6, 0.9)]
+    values = [sliced_wasserstein(x, y) for y in blurred]
+    finest = [value[64] for value in values]
+    assert finest[0] < finest[1] < finest[2]
+    assert values[2][64] > 2 * values[2][16]
+
+
+def test_sets_of_one_distribution_are_nearer_than_others():
+    near = sliced_wasserstein(textures(seed=0), textures(seed=1))
+    far = sliced_wasserstein(textures(seed=0), textures(seed=1, sigma=3))
+    assert all(far[side] > 2 * near[side] for side in (64, 32))
+    assert sliced_wasserstein(textures(seed=0), textures(seed=1), seed=0) == near
+    assert sliced_wasserstein(textures(seed=0), textures(seed=1), seed=1) != near
+
+
+def test_the_sliced_distance_is_blind_to_brightness_and_contrast():
+    x = textures() // 2
+    assert max(sliced_wasserstein(x, 2 * x + 1).values()) < 0.1
+
+
+@pytest.mark.parametrize("size", [11, 21])
+def test_one_scale_of_similarity_is_scikit_images(size):
+    x = textures(size=size)
+    y = noisy(x, 20)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    expected = [structural_similarity(a, b, **settings) for a, b in zip(x, y)]
+    assert np.allclose(ms_ssim(x, y), expected, rtol=1e-9)
+
+
+def by_scikit_image(x, y, weights):
+    """MS-SSIM of two images, from scikit-image's maps: their ratio to luminance is contrast and structure."""
+    value = 1
+    for k, weight in enumerate(weights):
+        settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        full = structural_similarity(x, y, data_range=255, full=True, **settings)[1]
+        a, b = (gaussian_filter(image, 1.5, truncate=3.5) for image in (x, y))
+        c1 = (0.01 * 255) ** 2
+        luminance = (2 * a * b + c1) / (a**2 + b**2 + c1)
+        part = full if k == len(weights) - 1 else full / luminance
+        value *= part[5:-5, 5:-5].mean() ** weight
+        half = len(x) // 2
+        x, y = (image[: 2 * half, : 2 * half].reshape(half, 2, half, 2).mean((1, 3)) for image in (x, y))
+    return value
+
+
+@pytest.mark.parametrize(("size", "scales"), [(176, 5), (172, 4), (64, 3), (32, 2)])
+def test_similarity_multiplies_the_scales(size, scales):
+    x = textures(2, size)
+    y = noisy(x, 30)
+    weights = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])[:scales]
+    pairs = zip(x.astype(float), y.astype(float))
+    expected = [by_scikit_image(*pair, weights / weights.sum()) for pair in pairs]
+    assert np.allclose(ms_ssim(x, y), expected, rtol=1e-9)
+
+
+def test_similarity_is_one_for_equal_and_falls_with_noise():
+    x = textures(70)
+    assert np.array_equal(ms_ssim(x, x[:, None]), np.ones(70))
+    values = [ms_ssim(x, noisy(x, deviation)).mean() for deviation in (5, 20, 60)]
+    assert 1 > values[0] > values[1] > values[2] > 0
+    assert np.array_equal(ms_ssim(x, 255 - x), np.zeros(70))
+
+
+def test_similarity_of_pairs_is_one_for_a_collapsed_set():
+    x = textures(30)
+    same = np.repeat(x[:1], 30, axis=0)
+    assert ms_ssim_diversity(same, 50) == 1
+    half = np.concatenate([same, x])
+    assert ms_ssim_diversity(x, 200) < ms_ssim_diversity(half, 200) < 1
+    pair = ms_ssim(x[:1], x[1:2])[0]
+    assert ms_ssim_diversity(x[:2], 10) == pytest.approx(pair)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: edge_density(x.astype(float), 1), "uint8 images .* not float64"),
+        (lambda x: edge_density(x[0], 1), "are needed, not uint8"),
+        (lambda x: edge_density(x[:0], 1), "no images"),
+        (lambda x: edge_density(x[:, :2], 1), "no inner pixels"),
+        (lambda x: sliced_wasserstein(x, x[:2]), "not 4 and 2"),
+        (lambda x: sliced_wasserstein(x, x[:, :16, :16]), "can't be compared"),
+        (lambda x: sliced_wasserstein(x[:, :16], x[:, :16]), "square"),
+        (lambda x: sliced_wasserstein(*2 * [np.zeros((1, 33, 33), np.uint8)]), "square"),
+        (lambda x: sliced_wasserstein(*2 * [x[:, :8, :8]]), "square"),
+        (lambda x: ms_ssim(x, x[:2]), "pairs of images"),
+        (lambda x: ms_ssim(*2 * [x[:, :10]]), "11x11"),
+        (lambda x: ms_ssim_diversity(x[:1]), "two or more images"),
+    ],
+)
+def test_bad_images_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(textures(4, 32))
