@@ -1,6 +1,13 @@
 """Distances between sets of images: on plain feature arrays [N, d], and on uint8 images [N, 1, H, W]."""
 
-from ctgan_utils.metrics.frechet import frechet_distance, frechet_floor
+from ctgan_utils.metrics.frechet import (
+    GaussianStatistics,
+    frechet_curve,
+    frechet_distance,
+    frechet_extrapolated,
+    frechet_floor,
+    frechet_interval,
+)
 from ctgan_utils.metrics.images import (
     edge_density,
     grey_level_distance,
@@ -21,12 +28,16 @@ from ctgan_utils.metrics.neighbours import (
 )
 
 __all__ = [
+    "GaussianStatistics",
     "copied_share",
     "data_copying_z",
     "density_coverage",
     "edge_density",
+    "frechet_curve",
     "frechet_distance",
+    "frechet_extrapolated",
     "frechet_floor",
+    "frechet_interval",
     "grey_level_distance",
     "kernel_distance",
     "kernel_distance_subsets",

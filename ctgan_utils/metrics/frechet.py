@@ -1,33 +1,69 @@
 """The Fréchet distance between two feature arrays [N, d], and what belongs beside it."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import torch
 
 from ctgan_utils.metrics.arrays import checked_features
 
 
+@dataclass(frozen=True)
+class GaussianStatistics:
+    """What a Fréchet distance needs of n features: their number, mean [d], and a factor R of their scatter.
+
+    R'R is the sum over features of (x - mean)(x - mean)', and R has at most d rows, float64. A factor in
+    place of the matrix keeps every digit: small variances are not lost beside large ones.
+    """
+
+    n: int
+    mean: np.ndarray
+    factor: np.ndarray
+
+    @classmethod
+    def of(cls, features):
+        """Of an array [N, d]. Raises ValueError for fewer than two rows or values that are not finite."""
+        (features,) = checked_features(features)
+        mean = features.mean(0)
+        return cls(len(features), mean, _at_most_square(features - mean))
+
+    def __add__(self, other):
+        """Of both sets together, as if their features had been in one array (Chan, Golub, LeVeque 1979).
+
+        So that a stream, or several processes, come to the same number as one.
+        """
+        n = self.n + other.n
+        between = np.sqrt(self.n * other.n / n) * (self.mean - other.mean)
+        mean = self.mean + (other.mean - self.mean) * other.n / n
+        return GaussianStatistics(n, mean, _at_most_square(np.vstack([self.factor, other.factor, between])))
+
+
+def _at_most_square(factor):
+    """R with the same R'R in at most as many rows as columns."""
+    if len(factor) <= factor.shape[1]:
+        return factor
+    return torch.linalg.qr(torch.from_numpy(factor), mode="r").R.numpy()
+
+
 def frechet_distance(x, y):
-    """Fréchet distance between Gaussians fitted to two feature arrays [N, d] and [M, d].
+    """Fréchet distance between Gaussians fitted to two feature arrays [N, d] and [M, d], or to their
+    GaussianStatistics.
 
     ||mean_x - mean_y||^2 + Tr(C_x + C_y - 2 (C_x C_y)^(1/2)) (Heusel 2017, equation 6; thesis 4.1, which
     prints it without the 2). C are unbiased covariances, everything is in float64. It is called FID only
     on features of the reference Inception network.
 
-    Write the centred arrays, divided by sqrt(N - 1), as A and B: C_x = A'A, C_y = B'B. The trace of the
-    square root is then the sum of the singular values of AB', so no root of a matrix is taken, nothing turns
-    complex, and fewer images than features are no special case. Raises ValueError for fewer than two
-    images, unequal d, or values that are not finite.
+    With C_x = A'A and C_y = B'B, the trace of the square root is the sum of the singular values of AB': no
+    root of a matrix is taken, nothing turns complex, and fewer images than features are no special case.
+    Raises ValueError for fewer than two images, unequal d, or values that are not finite.
     """
-    x, y = checked_features(x, y)
-    a, b = _covariance_factor(x), _covariance_factor(y)
-    cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    mean_gap = ((x.mean(0) - y.mean(0)) ** 2).sum()
-    return float(max(0.0, mean_gap + (a**2).sum() + (b**2).sum() - 2 * cross))
-
-
-def _covariance_factor(features):
-    """A factor R with R'R the covariance of [N, d], in at most d rows."""
-    centred = (features - features.mean(0)) / np.sqrt(len(features) - 1)
-    return centred if len(centred) <= centred.shape[1] else np.linalg.qr(centred, mode="r")
+    x, y = (s if isinstance(s, GaussianStatistics) else GaussianStatistics.of(s) for s in (x, y))
+    if len(x.mean) != len(y.mean):
+        raise ValueError(f"features of {len(x.mean)} and {len(y.mean)} dimensions can't be compared")
+    a, b = (torch.from_numpy(s.factor / np.sqrt(s.n - 1)) for s in (x, y))
+    cross = torch.linalg.svdvals(a @ b.T).sum()
+    mean_gap = ((x.mean - y.mean) ** 2).sum()
+    return max(0.0, float(mean_gap + (a**2).sum() + (b**2).sum() - 2 * cross))
 
 
 def frechet_floor(features, n, seed=0):
@@ -39,3 +75,45 @@ def frechet_floor(features, n, seed=0):
         raise ValueError(f"two sets of {n} can't be drawn from {len(features)} features")
     order = np.random.default_rng(seed).permutation(len(features))
     return frechet_distance(features[order[:n]], features[order[n : 2 * n]])
+
+
+def frechet_interval(x, y, resamples=100, seed=0, progress=None):
+    """The 95 % interval of the distance at this number of images: (low, high).
+
+    The distance plus and minus 1.96 standard deviations over bootstrap resamples (Efron 1979). It tells what
+    other images from the same two sources would give. It is no interval for the distance at infinitely
+    many, which is smaller: see frechet_extrapolated. progress, if given, is called after each resample.
+    """
+    rng, values = np.random.default_rng(seed), []
+    for _ in range(resamples):
+        values.append(frechet_distance(*(f[rng.integers(len(f), size=len(f))] for f in (x, y))))
+        if progress:
+            progress()
+    distance, spread = frechet_distance(x, y), 1.96 * np.std(values, ddof=1)
+    return max(0.0, distance - spread), distance + spread
+
+
+def frechet_curve(x, y, sizes, draws=5, seed=0):
+    """Distances [len(sizes), draws] between random sets of so many features of each array."""
+    rng = np.random.default_rng(seed)
+    return np.array(
+        [
+            [frechet_distance(*(rng.permutation(f)[:size] for f in (x, y))) for _ in range(draws)]
+            for size in sizes
+        ]
+    )
+
+
+def frechet_extrapolated(x, y, points=10, seed=0):
+    """The distance at infinitely many images: where a line through distances over 1/n meets 1/n = 0.
+
+    The distance at n images is too large by an amount that falls as 1/n (Chong and Forsyth 2020, section 3);
+    sizes run evenly over 1/n from all the images to a quarter of them. Where there are few images for the
+    features' dimension, the line is no longer one, and the value comes out too small, even below 0.
+    """
+    n = min(len(x), len(y))
+    sizes = np.unique(np.rint(n / np.linspace(1, 4, points)).astype(int))
+    if n < 8:
+        raise ValueError(f"{n} features are too few to extrapolate from: 8 are needed")
+    means = frechet_curve(x, y, sizes, 3, seed).mean(1)
+    return float(np.polynomial.polynomial.polyfit(1 / sizes, means, 1)[0])

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from ctgan_utils.metrics import frechet_distance, frechet_floor
+from ctgan_utils.metrics import (
+    GaussianStatistics,
+    frechet_curve,
+    frechet_distance,
+    frechet_extrapolated,
+    frechet_floor,
+    frechet_interval,
+)
 
 
 def rng():
@@ -84,6 +91,52 @@ def test_the_floor_falls_with_the_number_of_images():
 def test_bad_features_are_named(x, y, message):
     with pytest.raises(ValueError, match=message):
         frechet_distance(x, y)
+
+
+@pytest.mark.parametrize("parts", [(30, 50, 220), (3, 2, 5), (100, 2, 2)])
+def test_statistics_of_parts_add_up_to_those_of_the_whole(parts):
+    x = rng().normal(2, 3, (sum(parts), 12)) * np.arange(1, 13)
+    first, second, third = map(GaussianStatistics.of, np.split(x, np.cumsum(parts)[:-1]))
+    total = first + second + third
+    np.testing.assert_allclose(total.mean, x.mean(0))
+    covariance = total.factor.T @ total.factor / (total.n - 1)
+    np.testing.assert_allclose(covariance, np.cov(x, rowvar=False), rtol=1e-10, atol=1e-10)
+    assert total.n == len(x)
+    assert frechet_distance(total, x) < 1e-8
+
+
+def test_the_interval_is_as_wide_as_repeated_experiments_scatter():
+    """Against fresh draws from the same two Gaussians: what the bootstrap stands in for."""
+    generator = rng()
+
+    def draw():
+        return generator.normal(size=(300, 6)), generator.normal(0.3, 1.2, (300, 6))
+
+    scatter = np.std([frechet_distance(*draw()) for _ in range(200)])
+    widths = [np.subtract(*frechet_interval(*draw(), resamples=60, seed=k)[::-1]) for k in range(5)]
+    assert np.mean(widths) / (2 * 1.96) == pytest.approx(scatter, rel=0.25)
+
+
+def test_the_extrapolated_distance_is_nearer_to_the_truth():
+    """Gaussians N(0, 1) and N(0.1, 1.1^2) in 20 dimensions: 20 (0.1^2 + 0.1^2) = 0.4."""
+    errors, generator = [], rng()
+    for seed in range(10):
+        x, y = generator.normal(size=(600, 20)), generator.normal(0.1, 1.1, (600, 20))
+        errors.append([frechet_distance(x, y) - 0.4, frechet_extrapolated(x, y, seed=seed) - 0.4])
+    plain, extrapolated = np.mean(errors, axis=0)
+    assert plain > 0.1
+    assert abs(extrapolated) < plain / 4
+
+
+def test_the_curve_falls_as_one_over_n():
+    x, y = rng().normal(size=(4_000, 10)), np.random.default_rng(1).normal(size=(4_000, 10))
+    small, large = frechet_curve(x, y, [100, 400], draws=20).mean(1)
+    assert small / large == pytest.approx(4, rel=0.15)
+
+
+def test_too_few_images_to_extrapolate_are_named():
+    with pytest.raises(ValueError, match="8 are needed"):
+        frechet_extrapolated(np.zeros((7, 2)), np.zeros((9, 2)))
 
 
 def test_the_floor_needs_two_disjoint_sets():
