@@ -1,13 +1,12 @@
 """Measures on images: spectra, grey levels, edges, structure at several scales."""
 
 import numpy as np
-import torch
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from scipy.ndimage import correlate1d, gaussian_filter
 
 from ctgan_utils.metrics.arrays import checked_images
 
 BLOCK = 64  # images held as floats at once
-BINOMIAL = torch.tensor([1.0, 4, 6, 4, 1]).outer(torch.tensor([1.0, 4, 6, 4, 1]))[None, None] / 256
+BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 PATCH, PATCHES, DIRECTIONS = 7, 128, 512  # side, number per image, projections: Karras 2018, section 5
 SCALE_WEIGHTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333  # finest scale first: Wang 2003, section 3.2
 
@@ -47,17 +46,21 @@ def edge_density(images, threshold):
     (images,) = checked_images(images)
     if min(images.shape[1:]) < 3:
         raise ValueError(f"images of {list(images.shape[1:])} have no inner pixels")
-    across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
     edges = 0
-    for part in _float_blocks(images, torch.float32):
-        gradient = conv2d(part, torch.stack([across, across.T])[:, None])
-        edges += (torch.linalg.vector_norm(gradient, dim=1) > threshold).sum().item()
-    return edges / (len(images) * (images.shape[1] - 2) * (images.shape[2] - 2))
+    for part in _float_blocks(images):
+        slopes = [filtered(part, [1, 2, 1], [-1, 0, 1]), filtered(part, [-1, 0, 1], [1, 2, 1])]
+        edges += (np.hypot(*slopes)[:, 1:-1, 1:-1] > 8 * threshold).sum()
+    return float(edges / (len(images) * (images.shape[1] - 2) * (images.shape[2] - 2)))
 
 
-def _float_blocks(images, dtype):
+def filtered(images, down, across):
+    """Images [N, H, W] filtered along columns, then along rows, mirrored beyond the outermost pixels."""
+    return correlate1d(correlate1d(images, down, 1, mode="mirror"), across, 2, mode="mirror")
+
+
+def _float_blocks(images):
     for start in range(0, len(images), BLOCK):
-        yield torch.tensor(images[start : start + BLOCK, None], dtype=dtype)
+        yield images[start : start + BLOCK].astype(np.float32)
 
 
 def sliced_wasserstein(x, y, seed=0):
@@ -85,32 +88,32 @@ def sliced_wasserstein(x, y, seed=0):
     return distances
 
 
-def laplacian_pyramid(images, levels):
-    """The pyramid of float images [N, 1, H, W]: `levels` tensors, each half the last's side (Burt 1983).
+def laplacian_level(images, level, levels):
+    """One level of the Laplacian pyramid of float images [N, H, W], at 1 / 2^level of their side (Burt 1983).
 
-    Each level holds what the next, enlarged, lacks; the last holds the rest: they add up to the image.
+    It holds what the next level, enlarged, lacks; the last of `levels` holds the rest. Together they add up
+    to the image.
     """
-    pyramid = [images]
-    for _ in range(levels - 1):
-        smaller = conv2d(pad(pyramid[-1], (2, 2, 2, 2), mode="reflect"), BINOMIAL, stride=2)
-        pyramid[-1] = pyramid[-1] - enlarged(smaller)
-        pyramid.append(smaller)
-    return pyramid
+    for _ in range(level):
+        images = reduced(images)
+    return images if level == levels - 1 else images - enlarged(reduced(images))
+
+
+def reduced(images):
+    return filtered(images, BINOMIAL, BINOMIAL)[:, ::2, ::2]
 
 
 def enlarged(images):
-    """Float images [N, 1, H, W] at twice the side, by the pyramid's own filter."""
-    n, _, height, width = images.shape
-    spread = images.new_zeros(n, 1, 2 * height, 2 * width)
-    spread[:, :, ::2, ::2] = images
-    return conv2d(pad(spread, (2, 2, 2, 2), mode="reflect"), 4 * BINOMIAL)
+    spread = np.zeros((len(images), 2 * images.shape[1], 2 * images.shape[2]), images.dtype)
+    spread[:, ::2, ::2] = images
+    return 4 * filtered(spread, BINOMIAL, BINOMIAL)
 
 
 def _patches(images, levels, level, corners):
     """Normalised patches float32 [N * 128, 49] of one level of the pyramid, at corners [2, N, 128]."""
     parts = []
-    for k, block in enumerate(_float_blocks(images, torch.float32)):
-        pixels = laplacian_pyramid(block, min(levels, level + 2))[level][:, 0].numpy()
+    for k, block in enumerate(_float_blocks(images)):
+        pixels = laplacian_level(block, level, levels)
         windows = np.lib.stride_tricks.sliding_window_view(pixels, (PATCH, PATCH), axis=(1, 2))
         rows, columns = corners[:, k * BLOCK : k * BLOCK + len(pixels)]
         parts.append(windows[np.arange(len(pixels))[:, None], rows, columns].reshape(-1, PATCH**2))
@@ -144,31 +147,35 @@ def ms_ssim(x, y):
     scales = min(len(SCALE_WEIGHTS), (min(x.shape[1:]) // 11).bit_length())
     weights = np.array(SCALE_WEIGHTS[:scales]) / sum(SCALE_WEIGHTS[:scales])
     values = []
-    for a, b in zip(_float_blocks(x, torch.float64), _float_blocks(y, torch.float64)):
-        value = 1.0
+    for a, b in zip(_float_blocks(x), _float_blocks(y)):
+        value, a, b = 1.0, a.astype(np.float64), b.astype(np.float64)
         for scale, weight in enumerate(weights):
             luminance, structure = _similarity_maps(a, b)
             part = structure if scale < scales - 1 else luminance * structure
-            value = value * part.mean((1, 2, 3)).clamp(min=0) ** weight
-            a, b = avg_pool2d(a, 2), avg_pool2d(b, 2)
+            value = value * part.mean((1, 2)).clip(0) ** weight
+            a, b = _halved(a), _halved(b)
         values.append(value)
-    return torch.cat(values).numpy()
+    return np.concatenate(values)
 
 
 def _similarity_maps(a, b):
     """Luminance, and contrast times structure, of each window (Wang 2004, equations 6 and 13)."""
-    position = torch.arange(-5.0, 6, dtype=a.dtype)
-    window = torch.softmax(-(position**2) / (2 * 1.5**2), 0)
-
-    def mean(images):
-        return conv2d(conv2d(images, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
-
-    mean_a, mean_b = mean(a), mean(b)
-    variances = (mean(a * a) - mean_a**2) + (mean(b * b) - mean_b**2)
-    covariance = mean(a * b) - mean_a * mean_b
+    mean_a, mean_b = _window_mean(a), _window_mean(b)
+    variances = (_window_mean(a * a) - mean_a**2) + (_window_mean(b * b) - mean_b**2)
+    covariance = _window_mean(a * b) - mean_a * mean_b
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     return luminance, (2 * covariance + c2) / (variances + c2)
+
+
+def _window_mean(images):
+    return gaussian_filter(images, (0, 1.5, 1.5), truncate=3.5)[:, 5:-5, 5:-5]  # 3.5: 11 pixels
+
+
+def _halved(images):
+    """The means of 2x2 pixels; a last odd row or column is left out."""
+    n, height, width = images.shape[0], images.shape[1] // 2, images.shape[2] // 2
+    return images[:, : 2 * height, : 2 * width].reshape(n, height, 2, width, 2).mean((2, 4))
 
 
 def ms_ssim_diversity(images, pairs=1000, seed=0):
