@@ -8,6 +8,7 @@ from pathlib import Path
 from ctgan_utils import commands, config, features
 from ctgan_utils.runtime import UserError, nearest
 
+KEPT = "keep about that share of the slices, whole patients or groups, out of training"
 SOURCES = "phantom, a folder (or one file) of images, kaggle, or auto for the first of these at hand"
 
 
@@ -32,6 +33,13 @@ def seed(text):
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: it must be at least 0")
+    return value
+
+
+def share(text):
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: it must be between 0 and 1")
     return value
 
 
@@ -78,6 +86,7 @@ def build_parser():
     total.add_argument(
         "--epochs", type=count, help="passes in total; one is as many steps as there are batches"
     )
+    p.add_argument("--hold-out", type=share, metavar="SHARE", help=KEPT)
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -94,12 +103,16 @@ def build_parser():
     p.add_argument("--truncation", type=float, help="cut the normal latents off at +-T (thesis A.6)")
     p.add_argument("--seed", type=seed, default=0)
 
-    p = command("evaluate", commands.run_evaluate, "Fréchet distance of generated to real images")
+    p = command("evaluate", commands.run_evaluate, "measure generated against real images")
     p.add_argument("--real", default="phantom", help=SOURCES)
-    p.add_argument("--fake", type=Path, required=True, help="a run folder, or a folder of images")
+    p.add_argument(
+        "--fake", type=Path, required=True, nargs="+", help="run folders, or folders of images, to rank"
+    )
     p.add_argument("--features", default="ct", help="one of: " + ", ".join(features.EXTRACTORS))
     p.add_argument("--n", type=count, help="images on each side; half of the real ones, at most 5,000")
-    p.add_argument("--size", type=count, default=64, help="pixels, when --fake is a folder of images")
+    p.add_argument("--size", type=count, help="pixels, for folders of images; those of the first if left out")
+    p.add_argument("--hold-out", type=share, metavar="SHARE", help=KEPT)
+    p.add_argument("--html", type=Path, help="write a page with all measures and figures")
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     p.add_argument("--json", action="store_true")
@@ -124,8 +137,8 @@ def build_parser():
     p.add_argument("names", nargs="*", help="such as 07_small_gan; all if left out")
 
     p = command("features", commands.run_features, "train the ct feature extractor on phantoms")
-    p.add_argument("--n", type=count, default=6000, help="phantoms")
-    p.add_argument("--steps", type=count, default=3000)
+    p.add_argument("--n", type=count, default=4000, help="phantoms")
+    p.add_argument("--steps", type=count, default=1500)
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--out", type=Path, default=features.CT_WEIGHTS)
     return parser

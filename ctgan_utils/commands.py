@@ -15,13 +15,13 @@ from ctgan_utils import (
     __version__,
     checkpoints,
     config,
+    ct_features,
     data,
     distributed,
     features,
     image_files,
     inspection,
     kaggle,
-    metrics,
     phantom,
 )
 from ctgan_utils.networks import build, count_operations, count_parameters
@@ -92,6 +92,8 @@ def run_train(args):
         say = print if share.leads else lambda text: None
         with share.leader_first():
             ct = data.load(args.data, experiment.image_size, **source)
+            if args.hold_out:
+                ct, _ = data.split(ct, args.hold_out)
             if share.leads and not args.dry_run:
                 checkpoints.open_run(folder, experiment, ct, args.seed, resume)
         steps = args.steps or config.total_steps(profile, experiment, len(ct), args.epochs)
@@ -167,51 +169,81 @@ def run_sample(args):
         atomic_write(args.out, image_files.grid_png(images))
     else:
         image_files.write_images(args.out, images[:, 0].numpy(), [f"{i:05d}.png" for i in range(args.n)])
+        about = {"run": str(args.run), "seed": args.seed, "truncation": args.truncation}
+        atomic_write(args.out / image_files.SAMPLED, json.dumps(about).encode())
     print(f"{args.out}: {args.n} samples of {args.run}")
 
 
 def run_evaluate(args):
+    from ctgan_utils import evaluation, report  # scikit-learn and seaborn take seconds to import
+
     extractor = features.load_extractor(args.features).to(choose_device(args.device))
-    is_run = (args.fake / checkpoints.CONFIG).exists()
-    if is_run:
-        G, experiment = load_generator(args.fake)
-        size = experiment.image_size
-    else:
-        size = args.size
-    real = data.load(args.real, size, skip_unreadable=args.skip_unreadable)
-    fake = None if is_run else data.load(args.fake, size, skip_unreadable=args.skip_unreadable)
-    n = args.n or min(len(real) // 2, 5_000 if is_run else len(fake))
-    if n > len(real) or (fake and n > len(fake)):
-        raise UserError(
-            f"--n {n}: there are {len(real)} real and {len(fake) if fake else n} generated images"
-        )
-    if n < 2:
-        raise UserError(f"{n} images on a side: a Fréchet distance needs two or more; name larger folders")
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(args.seed))
-    f_real = features.extract(extractor, real.images[order[: 2 * n]])
-    f_fake = features.extract(extractor, sample(G, n, args.seed) if is_run else fake.images[:n])
-    distance = metrics.frechet_distance(f_real[:n], f_fake)
-    floor = metrics.frechet_distance(f_real[:n], f_real[n:]) if len(f_real) == 2 * n else None
-    report = {
-        "metric": {"ct": "FD-ct", "inception": "FID"}.get(args.features, f"FD-{args.features}"),
-        "value": distance,
-        "floor": floor,
-        "ratio": distance / floor if floor else None,
-        "n": n,
-        "size": size,
-        "real": real.source,
-        "fake": str(args.fake),
-    }
+    size = _common_size(args.fake, args.size)
+    real, held_out = data.load(args.real, size, skip_unreadable=args.skip_unreadable), None
+    if args.hold_out:
+        real, held_out = data.split(real, args.hold_out)
+    n = args.n or len(real) // 2
+    found = {}
+    for path in args.fake:
+        fake = _generated(path, size, args, min(n, 5_000))
+        if len(fake) < (args.n or 0) or (args.n or 0) > len(real):
+            raise UserError(f"--n {args.n}: there are {len(real)} real images, and {len(fake)} of {path}")
+        fake = fake[:n]
+        e = evaluation.evaluate(real, fake, extractor, seed=args.seed, held_out=held_out)
+        e.report["warnings"] += _provenance(args.real, path, real)
+        found[str(path)] = e
+    ranked = evaluation.rank({name: e.report | {"fake": name} for name, e in found.items()})
+    if args.html:
+        atomic_write(args.html, report.page({name: found[name] for name in ranked}))
     if args.json:
-        print(json.dumps(report))
+        print(json.dumps(next(iter(ranked.values())) if len(ranked) == 1 else list(ranked.values())))
         return
-    print(
-        f"{report['metric']} {distance:.2f}  ({n} real, {n} generated images at {size}x{size}; {real.source})"
-    )
-    if floor is None:
-        print(f"real against real: not measured, it needs {2 * n} real images")
-    else:
-        print(f"real against real at the same n: {floor:.2f}; ratio {distance / floor:.1f}")
+    for name, r in ranked.items():
+        print(name, *report.lines(r), sep="\n")
+    if len(ranked) > 1:
+        print("ranking", *report.ranking(ranked), sep="\n")
+
+
+SIZES = 64, 128, 256, 32  # pixels a side at which images can be compared
+
+
+def _is_generator(path):
+    return (path / checkpoints.CONFIG).exists() or path.suffix == ".safetensors"
+
+
+def _common_size(paths, size):
+    """The size at which images are compared: of the runs, else the one asked for, else of the first file."""
+    sizes = {load_generator(path)[1].image_size for path in paths if _is_generator(path)}
+    if len(sizes) > 1 or (size and sizes - {size}):
+        found = ", ".join(f"{s}x{s}" for s in sorted(sizes))
+        raise UserError(f"--fake: the runs make {found} images; compare runs of one size, without --size")
+    if size and size not in SIZES:
+        raise UserError(f"--size {size}: it must be one of {', '.join(map(str, SIZES))}")
+    if sizes or size:
+        return size or sizes.pop()
+    width, height = image_files.size_of_first(paths[0]) or (SIZES[0], SIZES[0])
+    if width != height or width not in SIZES:
+        raise UserError(f"{paths[0]}: images of {width}x{height}; pass --size, one of {SIZES}")
+    return width
+
+
+def _generated(path, size, args, n):
+    """n samples of a run, or all the images of a folder."""
+    if _is_generator(path):
+        return sample(load_generator(path)[0], n, args.seed)
+    return data.load(path, size, skip_unreadable=args.skip_unreadable).images
+
+
+def _provenance(real, fake, ct):
+    """Warnings where files say that real and fake may be mistaken for each other, or for others."""
+    warnings = []
+    if (Path(real) / image_files.SAMPLED).exists():
+        warnings.append(f"{real} holds samples of a run: are --real and --fake swapped?")
+    if (fake / checkpoints.CONFIG).exists():
+        trained_on = checkpoints.read_config(fake)["data"]
+        if trained_on["fingerprint"] != ct.fingerprint:
+            warnings.append(f"{fake} was trained on other slices: {trained_on['source']}")
+    return warnings
 
 
 def run_experiments(args):
@@ -262,7 +294,7 @@ def run_notebooks(args):
 def run_features(args):
     with progress(args.n, "drawing phantoms", "slice") as bar:
         drawn = phantom.generate(args.n, 64, args.seed, lambda done, total: bar.update(done - bar.n))
-    extractor = features.train_ct_features(drawn, args.steps, seed=args.seed)
+    extractor = ct_features.train_ct_features(drawn, args.steps, seed=args.seed)
     about = {"phantoms": args.n, "steps": args.steps, "seed": args.seed, "version": __version__}
     atomic_write(args.out, checkpoints.pack_weights({"features": extractor}, about))
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB")

@@ -209,7 +209,12 @@ def split(data, fraction, seed=0):
             held_out[group], wanted[k] = True, wanted[k] - sizes[group]
     if not held_out.any():
         held_out[sizes.argmin()] = True
-    return data[~held_out[numbers]], data[held_out[numbers]]
+    parts = []
+    for name, chosen in (("all but", ~held_out), ("only", held_out)):
+        key = _digest(data.fingerprint.encode(), f"{name} {fraction} {seed}".encode())
+        source = f"{data.source}, {name} {held_out.sum():,} held-out groups"
+        parts.append(replace(data[chosen[numbers]], source=source, fingerprint=key))
+    return tuple(parts)
 
 
 class Batches:

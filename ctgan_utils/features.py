@@ -17,34 +17,10 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ctgan_utils.checkpoints import load_weights
+from ctgan_utils.ct_features import CTFeatures
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, choose_precision, nearest, progress
 
 CT_WEIGHTS = REPOSITORY / "data" / "checkpoints" / "ct_features.safetensors"
-
-
-class CTFeatures(nn.Module):
-    """Our own small embedding of CT slices, trained on the phantom: "FD-ct" is computed on it.
-
-    Strided convolutions on the slice at 64x64 and a mean over the last 4x4 map give d = 128 features.
-    """
-
-    name, dim = "ct", 128
-
-    def __init__(self):
-        super().__init__()
-        channels = [1, 32, 64, 96, self.dim]
-        layers = []
-        for before, after in zip(channels, channels[1:]):
-            layers += [
-                nn.Conv2d(before, after, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.LeakyReLU(0.1),
-            ]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, images):
-        x = functional.interpolate(images.float(), (64, 64), mode="bilinear", antialias=True)
-        return self.layers(x / 127.5 - 1).mean((2, 3))
 
 
 class ReferenceInception(nn.Module):
@@ -268,50 +244,3 @@ def _sha256(*parts):
         digest.update(memoryview(part).nbytes.to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()
-
-
-def train_ct_features(phantoms, steps, batch_size=64, seed=0):
-    """A CTFeatures trained to tell, from slices it degrades at random, what the phantom knows of them.
-
-    Targets: the class; the share of the image that each tissue and the lesion takes; the blur and the noise
-    that were added. So the features react to anatomy, to lesions and to image quality.
-    """
-    torch.manual_seed(seed)
-    tissues = functional.one_hot(torch.from_numpy(phantoms.labels).long().flatten(1)).float().mean(1)
-    lesion = torch.from_numpy(phantoms.masks).float().mean((1, 2))[:, None]
-    shares = torch.cat([tissues, lesion], 1)
-    shares = (shares - shares.mean(0)) / (shares.std(0) + 1e-6)
-    images, classes = torch.from_numpy(phantoms.images)[:, None], torch.from_numpy(phantoms.classes)
-
-    extractor = CTFeatures()
-    heads = nn.ModuleList(nn.Linear(extractor.dim, n) for n in (int(classes.max()) + 1, shares.shape[1], 2))
-    parameters = [*extractor.parameters(), *heads.parameters()]
-    optimiser = torch.optim.AdamW(parameters, 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    with progress(steps, "training ct features", "step") as bar:
-        for _ in range(steps):
-            pick = torch.randint(len(images), (batch_size,))
-            degraded, strengths = degrade(images[pick].float())
-            f = extractor(degraded)
-            guess, anatomy, quality = (head(f) for head in heads)
-            loss = (
-                functional.cross_entropy(guess, classes[pick])
-                + functional.mse_loss(anatomy, shares[pick])
-                + functional.mse_loss(quality, strengths)
-            )
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-            bar.update()
-    return extractor.eval()
-
-
-def degrade(images):
-    """Blur and noise of random strength: (float images in [0, 255], strengths [N, 2] in [0, 1])."""
-    strengths = torch.rand(len(images), 2) ** 2
-    blur, noise = strengths.T[:, :, None, None, None]
-    half = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), "replicate"), 3, 1)
-    images = images + blur * (half - images) + 24 * noise * torch.randn_like(images)
-    return images.clamp(0, 255), strengths

@@ -1,5 +1,6 @@
 """Image files: found, read as grey levels, written."""
 
+import contextlib
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ STACKS = {".npy", ".npz"}
 DICOM = {".dcm", ".dicom"}
 KINDS = "PNG, JPEG, DICOM, .npy or .npz"
 GROUND_TRUTH = "ground_truth.npz"  # what the phantom knows of its slices, beside them
+SAMPLED = "sampled.json"  # beside images that a run made: which run
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,13 @@ def _read_dicom(path):
     except Exception as error:  # pydicom's decoders raise many kinds
         raise UserError(f"unreadable ({str(error).splitlines()[0] if str(error) else error!r})") from None
     return ImageFile(grey, "DICOM", patients=[patient] * len(grey) if patient else None)
+
+
+def size_of_first(folder):
+    """(width, height) of the first image below a folder that can be read; None if there is none."""
+    for path in image_files(folder):
+        with contextlib.suppress(UserError):
+            return read(path).pixels[0].shape[::-1]
 
 
 def resize(array, size):

@@ -78,34 +78,45 @@ def gaussian_samples(features, n, rng):
     return rng.multivariate_normal(features.mean(0), np.cov(features, rowvar=False), n, method="eigh")
 
 
-def pca_figure(real, fake, dimensions, caption):
-    """Figures 4.1 and 4.2: two feature sets [N, d] on the first 3 or 2 principal components of both."""
-    pca = PCA(dimensions).fit(np.concatenate([real, fake]))
-    options = {"projection": "3d"} if dimensions == 3 else {}
-    fig, axis = new_figure(figsize=(5.5, 4.6), subplot_kw=options)
-    for features, colour, name in ((real, REAL, "real"), (fake, FAKE, "generated")):
-        axis.scatter(*pca.transform(features).T, s=10, alpha=0.6, color=colour, label=name, linewidths=0)
+def pca_figure(panels, dimensions, caption, azimuth=-60):
+    """Figures 4.1, 4.2, 4.7, 4.8, 4.13, 4.14: feature sets on 3 or 2 principal components.
+
+    panels is {title: (real [N, d], generated [M, d])}; the components are those of the last panel's sets.
+    """
+    pca = PCA(dimensions).fit(np.concatenate(list(panels.values())[-1]))
+    options = {"subplot_kw": {"projection": "3d"}} if dimensions == 3 else {"sharex": True, "sharey": True}
+    fig, axes = new_figure(1, len(panels), figsize=(4.6 * len(panels), 4), squeeze=False, **options)
     shares = pca.explained_variance_ratio_
     labels = [f"component {k + 1} ({share:.0%} of variance)" for k, share in enumerate(shares)]
-    axis.set(**dict(zip(("xlabel", "ylabel", "zlabel"), labels)))
-    axis.legend()
+    for axis, (title, sets) in zip(axes.flat, panels.items()):
+        for features, colour, name in zip(sets, (REAL, FAKE), ("real", "generated")):
+            axis.scatter(*pca.transform(features).T, s=8, alpha=0.5, color=colour, label=name, linewidths=0)
+        axis.set(title=title, **dict(zip(("xlabel", "ylabel", "zlabel"), labels)))
+        if dimensions == 3:
+            axis.view_init(azim=azimuth)
+    axes[0, 0].legend()
     return add_caption(fig, caption)
 
 
-def densities_figure(real, fake, features, caption):
-    """Figures 4.3 to 4.5: kernel density estimates of single features; real or fake may be None."""
-    fig, axes = new_figure(1, len(features), figsize=(3.1 * len(features), 2.6), sharey=False)
-    for axis, k in zip(axes, features):
-        for values, colour, label in ((real, REAL, "real"), (fake, FAKE, "generated")):
-            if values is not None:
-                sns.kdeplot(values[:, k], ax=axis, color=colour, fill=True, label=label)
-        axis.set(xlabel=f"feature {k}", ylabel="density")
-    axes[0].legend()
+def densities_figure(panels, features, caption):
+    """Figures 4.3 to 4.5, 4.9 to 4.11, 4.15: kernel density estimates of single features.
+
+    panels is {title: (real [N, d], generated [M, d])}, a row each; one of the two may be None.
+    """
+    rows, columns = len(panels), len(features)
+    fig, axes = new_figure(rows, columns, figsize=(3 * columns, 2.2 * rows), squeeze=False, sharex="col")
+    for row, (title, sets) in zip(axes, panels.items()):
+        for axis, k in zip(row, features):
+            for values, colour, label in zip(sets, (REAL, FAKE), ("real", "generated")):
+                if values is not None:
+                    sns.kdeplot(values[:, k], ax=axis, color=colour, fill=True, label=label)
+            axis.set(xlabel=f"feature {k}", ylabel="density", title=title if k == features[0] else None)
+    axes[0, 0].legend()
     return add_caption(fig, caption)
 
 
 def pairs_figure(real, fake, features, caption):
-    """Figure 4.6: densities of features by pairs."""
+    """Figures 4.6 and 4.12: densities of features by pairs."""
     names = [f"feature {k}" for k in features]
     table = pd.concat(
         [

@@ -32,7 +32,7 @@ def radial_power_spectrum(images):
 
 def grey_level_distance(x, y):
     """Earth mover's distance of the grey levels of uint8 images x and y, of any shape, in grey levels."""
-    shares = [np.bincount(np.asarray(images).ravel(), minlength=256) / np.size(images) for images in (x, y)]
+    shares = [np.bincount(levels, minlength=256) / len(levels) for levels in map(np.ravel, (x, y))]
     return float(np.abs(np.cumsum(shares[0] - shares[1])).sum())
 
 

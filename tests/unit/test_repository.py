@@ -33,7 +33,11 @@ ALLOWED = {
     "data": {"phantom", "image_files", "similarity", "kaggle", "runtime"},
     "checkpoints": {"config", "runtime"},
     "networks": {"networks", "filters"},
-    "features": {"checkpoints", "runtime"},
+    "ct_features": {"runtime"},
+    "features": {"checkpoints", "ct_features", "runtime"},
+    "faults": set(),
+    "evaluation": {"data", "features", "metrics", "runtime"},
+    "report": {"evaluation", "figures", "metrics"},
     "training": {
         *("losses", "latents", "data", "image_files", "checkpoints", "history", "doctor"),
         *("distributed", "runtime"),
@@ -42,7 +46,7 @@ ALLOWED = {
     "runs": {
         *("checkpoints", "config", "features", "metrics", "networks", "sampling", "training", "runtime"),
     },
-    "figures": {"figures", "networks", "runtime"},
+    "figures": {"figures", "metrics", "networks", "runtime"},
     "course": {"runtime"},
 }
 
