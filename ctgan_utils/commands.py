@@ -144,17 +144,6 @@ def _quote(word):
     return f"'{word}'" if " " in word else word
 
 
-def _print_plan(trainer, steps, measured=5):
-    trainer.train_step()
-    begun = time.perf_counter()
-    for _ in range(measured):
-        trainer.train_step()["critic_loss"].item()
-    seconds = (time.perf_counter() - begun) / measured
-    for network, name in ((trainer.G, "G"), (trainer.D, "D")):
-        print(f"  {name}: {count_parameters(network):,} parameters")
-    print(f"  {seconds:.3f} s a step: about {steps * seconds / 60:.0f} min; peak memory {_peak_memory()}")
-
-
 def _peak_memory():
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB on the GPU"

@@ -14,7 +14,8 @@ from papermill.exceptions import PapermillException
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, nearest
 
 NOTEBOOKS = REPOSITORY / "notebooks"
-CELL_TIMEOUT = {"smoke": 300, "lesson": 1_800, "thesis": 30 * 24 * 3_600}  # seconds
+WEEKS = 30 * 24 * 3_600
+CELL_TIMEOUT = {"smoke": 300, "lesson": 1_800, "thesis": WEEKS, "thesis-4gb": WEEKS}  # seconds
 
 
 def notebook_paths():

@@ -50,7 +50,8 @@ def diagnose(history, objective):
             f"The critic's estimate grows without bound: {estimates[-1]:.3g}, after "
             f"{until_now('estimate'):.3g}; try a lower critic_learning_rate or a larger gradient_penalty."
         )
-    if abs(now("estimate")) < 0.02 * max(row["estimate"] for row in before):
+    largest = max(row["estimate"] for row in before)
+    if all(row["estimate"] < 0.02 * largest for row in history[-2 * RECENT :]):
         verdicts.append(
             "The critic tells real from generated no longer, and the generator follows noise; try more "
             "critic_steps or a higher critic_learning_rate."

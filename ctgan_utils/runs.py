@@ -31,7 +31,7 @@ def train_experiment(name, profile, ct, out, seed=0, settings=(), share=1.0):
     steps = total_steps(get_profile(profile), e, len(ct))
     label = "-".join([name, *settings, profile, ct.fingerprint[:6], str(seed)])
     folder = Path(out) / "runs" / label.replace("=", "-")
-    if profile != "thesis":
+    if get_profile(profile).steps is not None:
         steps = max(2, round(share * steps))
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints.open_run(folder, e, ct, seed, resume=True)

@@ -41,6 +41,9 @@ def choose_device(name="auto"):
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device is visible here; leave the option out to use the CPU")
+    if name == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 where float32 is asked for
+        torch.backends.cudnn.benchmark = True  # batches keep their shape: the fastest kernel is sought once
     return torch.device(name)
 
 

@@ -19,7 +19,7 @@ def test_names_are_keys_and_the_defaults_are_those_of_the_thesis():
 def test_settings_win_over_the_profile_and_take_the_fields_type():
     e = get_experiment("small", "lesson", ["width=8", "learning_rate=1e-3", "interpolation=nearest"])
     assert (e.width, e.learning_rate, e.interpolation) == (8, 1e-3, "nearest")
-    assert e.critic_steps == PROFILES["lesson"].by_objective["wgan-gp"]["critic_steps"]
+    assert e.critic_steps == PROFILES["lesson"].where["objective", "wgan-gp"]["critic_steps"]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
