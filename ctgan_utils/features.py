@@ -186,8 +186,8 @@ def extract(extractor, images, batch_size=32, *, total=None, precision="fp32"):
 
     images      a tensor, or an iterable of such tensors, of any length each; one at a time is held
     total       how many images an iterable yields in all, for the progress bar
-    precision   of convolutions: fp32; bf16, which changes Fréchet distances by some tenths of a percent; or
-                auto, which is bf16 where the hardware multiplies it
+    precision   of convolutions: fp32; bf16, which may move Fréchet distances by a percent or more; or auto,
+                which is bf16 where the hardware multiplies it
 
     Raises ValueError for images of another type or shape, and for an iterable without total.
     """

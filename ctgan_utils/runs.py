@@ -47,7 +47,7 @@ def distances(ct, generators, n, seed=0):
     """
     extractor = features.load_extractor("ct")
     order = torch.randperm(len(ct), generator=torch.Generator().manual_seed(seed))
-    real = features.extract(extractor, ct.images[order[: 2 * n]])
+    real = features.cached_features(extractor, ct.images[order[: 2 * n]])
     found = {"floor": metrics.frechet_distance(real[:n], real[n:])}
     for name, G in generators.items():
         fake = features.extract(extractor, sample(G, n, seed))

@@ -4,7 +4,7 @@
 
 FILE holds the weights of the reference network. Without it they are random: He's distribution, and batch
 normalisation with the statistics of 48 phantoms, without which all images get nearly the same features. Such
-a network enlarges differences of rounding more than a trained one. Ten minutes on two cores.
+a network enlarges differences of rounding more than a trained one. Ten minutes on two idle cores.
 """
 
 import os
