@@ -4,7 +4,6 @@ import contextlib
 import csv
 import hashlib
 import json
-import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ import safetensors.torch
 import torch
 
 from ctgan_utils import image_files, kaggle, phantom, similarity
-from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, progress
+from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, cache_folder, progress
 
 CT_KIDNEY = REPOSITORY / "data" / "ct_kidney"  # where `data kaggle` puts the slices
 
@@ -156,11 +155,6 @@ def _class_names(folder, names):
             pair = "' and '".join(sorted(same)[:2])
             raise UserError(f"{folder}: '{pair}' look like one class; give their folders one spelling")
     return sorted(set(names))
-
-
-def cache_folder():
-    """Where decoded sets are kept: $CTGAN_CACHE, or build/cache in the repository."""
-    return Path(os.environ.get("CTGAN_CACHE") or REPOSITORY / "build" / "cache")
 
 
 def _cached(name, make):

@@ -145,11 +145,12 @@ def _memorisation(fake, train, held_out, extractor, seed):
     for ct in (train, held_out):
         sets_in["features"].append(_features(extractor, ct.images))
         sets_in["pixels"].append(pixels(ct.images))
-    found = {}
+    found, quantile = {}, max(0.01, 1 / (len(held_out) + 1))  # the least that so many slices can show
     for space, sets in sets_in.items():
         found[space] = {
             "ratio": metrics.memorisation_ratio(*sets, seed=seed),
-            "copied_share": metrics.copied_share(*sets),
+            "copied_share": metrics.copied_share(*sets, quantile),
+            "copied_share_expected": quantile,
             "data_copying_z": metrics.data_copying_z(*sets),
         }
     return found

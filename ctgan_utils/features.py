@@ -18,7 +18,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ctgan_utils.checkpoints import load_weights
 from ctgan_utils.ct_features import CTFeatures
-from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, choose_precision, nearest, progress
+from ctgan_utils.runtime import (
+    REPOSITORY,
+    UserError,
+    atomic_write,
+    cache_folder,
+    choose_precision,
+    nearest,
+    progress,
+)
 
 CT_WEIGHTS = REPOSITORY / "data" / "checkpoints" / "ct_features.safetensors"
 
@@ -225,8 +233,7 @@ def cached_features(extractor, images, batch_size=32, *, precision="fp32"):
     code = Path(inspect.getfile(type(extractor))).read_bytes()
     about = f"{extractor.name} {dtype} {list(images.shape)}".encode()
     key = _sha256(about, code, images, *extractor.state_dict().values())
-    folder = Path(os.environ.get("CTGAN_CACHE") or REPOSITORY / "build" / "cache")
-    path = folder / f"features-{extractor.name}-{key[:24]}.safetensors"
+    path = cache_folder() / f"features-{extractor.name}-{key[:24]}.safetensors"
     with contextlib.suppress(OSError, SafetensorError, KeyError):
         return safetensors.numpy.load_file(path)["features"]
     found = extract(extractor, images, batch_size, precision=precision)

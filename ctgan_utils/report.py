@@ -32,10 +32,11 @@ def lines(report):
     if r["memorisation"] is None:
         yield "  memorisation: not measured; train and evaluate with --hold-out 0.2"
     else:
-        yield f"  {'memorisation':26}{'ratio':>12}{'copied':>12}{'z':>12}"
+        yield f"  {'memorisation':26}{'ratio':>12}{'copied':>12}{'by chance':>12}{'z':>12}"
         for space, found in r["memorisation"].items():
-            ratio, share, z = found["ratio"], f"{found['copied_share']:.1%}", found["data_copying_z"]
-            yield f"  {'in ' + space:26}{ratio:12.2f}{share:>12}{z:12.1f}"
+            shares = (f"{found[name]:.1%}" for name in ("copied_share", "copied_share_expected"))
+            copied = "".join(f"{share:>12}" for share in shares)
+            yield f"  {'in ' + space:26}{found['ratio']:12.2f}{copied}{found['data_copying_z']:12.1f}"
     yield from (f"warning: {warning}" for warning in r["warnings"])
 
 

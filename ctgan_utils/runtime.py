@@ -28,6 +28,11 @@ def nearest(name, choices):
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(choices)}"
 
 
+def cache_folder():
+    """Where decoded slices and their features are kept: $CTGAN_CACHE, or build/cache in the repository."""
+    return Path(os.environ.get("CTGAN_CACHE") or REPOSITORY / "build" / "cache")
+
+
 def seed_everything(seed):
     """Seed Python, NumPy and PyTorch. Runs repeat bit for bit on the CPU; on a GPU some sums do not."""
     random.seed(seed)
