@@ -137,9 +137,9 @@ def build_parser():
     p.add_argument("names", nargs="*", help="such as 07_small_gan; all if left out")
 
     p = command("features", commands.run_features, "train the ct feature extractor on phantoms")
-    p.add_argument("--n", type=count, default=4000, help="phantoms")
+    p.add_argument("--n", type=count, default=6000, help="phantoms")
     p.add_argument("--steps", type=count, default=1500)
-    p.add_argument("--seed", type=seed, default=0)
+    p.add_argument("--seed", type=seed, default=1000, help="of patients whom no notebook measures")
     p.add_argument("--out", type=Path, default=features.CT_WEIGHTS)
     return parser
 

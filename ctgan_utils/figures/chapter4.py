@@ -85,7 +85,7 @@ def pca_figure(panels, dimensions, caption, azimuth=-60):
     """
     pca = PCA(dimensions).fit(np.concatenate(list(panels.values())[-1]))
     options = {"subplot_kw": {"projection": "3d"}} if dimensions == 3 else {"sharex": True, "sharey": True}
-    fig, axes = new_figure(1, len(panels), figsize=(4.6 * len(panels), 4), squeeze=False, **options)
+    fig, axes = new_figure(1, len(panels), figsize=(3.9 * len(panels), 3.3), squeeze=False, **options)
     shares = pca.explained_variance_ratio_
     labels = [f"component {k + 1} ({share:.0%} of variance)" for k, share in enumerate(shares)]
     for axis, (title, sets) in zip(axes.flat, panels.items()):
@@ -104,7 +104,7 @@ def densities_figure(panels, features, caption):
     panels is {title: (real [N, d], generated [M, d])}, a row each; one of the two may be None.
     """
     rows, columns = len(panels), len(features)
-    fig, axes = new_figure(rows, columns, figsize=(3 * columns, 2.2 * rows), squeeze=False, sharex="col")
+    fig, axes = new_figure(rows, columns, figsize=(2.6 * columns, 1.9 * rows), squeeze=False, sharex="col")
     for row, (title, sets) in zip(axes, panels.items()):
         for axis, k in zip(row, features):
             for values, colour, label in zip(sets, (REAL, FAKE), ("real", "generated")):
@@ -125,6 +125,6 @@ def pairs_figure(real, fake, features, caption):
         ]
     )
     colours = {"real": REAL, "generated": FAKE}
-    grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=1.9)
+    grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=1.6)
     plt.close(grid.figure)
     return add_caption(grid.figure, caption)

@@ -38,7 +38,7 @@ def appearance_figure(real, fake, caption):
 def nearest_figure(fake, train, pairs, caption, columns=8):
     """Images beside the training slices they lie nearest to; pairs is [(index of fake, index of train)]."""
     rows = -(-len(pairs) // columns)
-    fig, axes = new_figure(2 * rows, columns, figsize=(1.1 * columns, 2.3 * rows), squeeze=False)
+    fig, axes = new_figure(2 * rows, columns, figsize=(0.9 * columns, 1.9 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for k, (i, j) in enumerate(pairs):
@@ -50,11 +50,11 @@ def nearest_figure(fake, train, pairs, caption, columns=8):
 
 
 def ladder_figure(distances, strengths, caption):
-    """Distances {fault: [one for each strength]} as shares of the largest of each."""
+    """Distances {fault: [one for each strength, of which the first is 0]}."""
     fig, axis = new_figure(figsize=(6.5, 3.2))
     for name, values in distances.items():
-        axis.plot(strengths, np.array(values) / values[0], "o-", markersize=3, label=name)
-    axis.axhline(1, color="0.7", lw=1)
-    axis.set(xlabel="strength of the fault", ylabel="distance, in floors")
+        axis.plot(strengths[1:], values[1:], "o-", markersize=3, label=name)
+        axis.axhline(values[0], color="0.5", lw=1, ls=":")
+    axis.set(xlabel="strength of the fault (0 to 1)", ylabel="Fréchet distance", yscale="log")
     axis.legend()
     return add_caption(fig, caption)

@@ -8,7 +8,7 @@ def checked_features(*sets, rows=2):
 
     Raises ValueError for another shape, fewer than `rows` rows, unequal d, or values that are not finite.
     """
-    arrays = [np.asarray(features, np.float64) for features in sets]
+    arrays = [np.asarray(features) for features in sets]
     least = {1: "one or more", 2: "two or more"}.get(rows, f"{rows} or more")
     for array in arrays:
         if array.ndim != 2 or len(array) < rows:
@@ -18,7 +18,7 @@ def checked_features(*sets, rows=2):
         if array.shape[1] != arrays[0].shape[1]:
             dimensions = f"{arrays[0].shape[1]} and {array.shape[1]}"
             raise ValueError(f"features of {dimensions} dimensions can't be compared")
-    return arrays
+    return [array.astype(np.float64, copy=False) for array in arrays]
 
 
 def checked_images(*sets):

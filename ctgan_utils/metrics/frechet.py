@@ -42,7 +42,20 @@ def _at_most_square(factor):
     """R with the same R'R in at most as many rows as columns."""
     if len(factor) <= factor.shape[1]:
         return factor
+    lower, singular = torch.linalg.cholesky_ex(torch.from_numpy(factor.T @ factor))
+    if not singular:
+        return lower.T.numpy()
     return torch.linalg.qr(torch.from_numpy(factor), mode="r").R.numpy()
+
+
+def _sum_of_singular_values(matrix):
+    """Of a square matrix M; from the eigenvalues of MM', a third of the time, where these have the digits."""
+    squares = torch.linalg.eigvalsh(torch.from_numpy(matrix @ matrix.T))
+    rounding = np.finfo(float).eps * squares[-1]
+    roots = squares.clamp(min=rounding).sqrt()
+    if (rounding / roots).sum() < 1e-10 * roots.sum():
+        return roots.sum().item()
+    return torch.linalg.svdvals(torch.from_numpy(matrix)).sum().item()
 
 
 def frechet_distance(x, y):
@@ -60,8 +73,11 @@ def frechet_distance(x, y):
     x, y = (s if isinstance(s, GaussianStatistics) else GaussianStatistics.of(s) for s in (x, y))
     if len(x.mean) != len(y.mean):
         raise ValueError(f"features of {len(x.mean)} and {len(y.mean)} dimensions can't be compared")
-    a, b = (torch.from_numpy(s.factor / np.sqrt(s.n - 1)) for s in (x, y))
-    cross = torch.linalg.svdvals(a @ b.T).sum()
+    a, b = (s.factor / np.sqrt(s.n - 1) for s in (x, y))
+    if len(a) == len(b) == a.shape[1]:
+        cross = _sum_of_singular_values(a @ b.T)
+    else:  # fewer images than features
+        cross = torch.linalg.svdvals(torch.from_numpy(a @ b.T)).sum().item()
     mean_gap = ((x.mean - y.mean) ** 2).sum()
     return max(0.0, float(mean_gap + (a**2).sum() + (b**2).sum() - 2 * cross))
 

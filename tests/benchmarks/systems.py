@@ -1,0 +1,52 @@
+"""The nine systems side by side: samples, Fréchet distance and spread, from runs of 1,000 steps each.
+
+    for e in dcgan-b64 dcgan-b100 wgan-conv wgan-linear-conv small small-kernel \\
+             large-v1 large-v2-z100 large-v2-z128; do
+        python -m ctgan_utils train $e --steps 1000 --out build/nine/$e; done
+    python tests/benchmarks/systems.py build/nine [FIGURE.png]
+
+Half an hour on two cores, with PyTorch on one thread for each of two such loops at a time.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from ctgan_utils import data, features, metrics
+from ctgan_utils.config import EXPERIMENTS
+from ctgan_utils.figures import chapter4
+from ctgan_utils.history import read_history
+from ctgan_utils.runtime import atomic_write
+from ctgan_utils.sampling import load_generator, sample
+
+N, SHOWN = 1_000, 8
+
+
+def main(runs, figure=None):
+    extractor = features.load_extractor("ct")
+    rows, order = [], torch.randperm(2 * N, generator=torch.Generator().manual_seed(0))
+    for name in EXPERIMENTS:
+        G, e = load_generator(runs / name)
+        ct, fake = data.load("phantom", e.image_size), sample(G, N)
+        real, other = (features.cached_features(extractor, ct.images[o]) for o in order.split(N))
+        distance = metrics.frechet_distance(real, features.extract(extractor, fake))
+        floor, last = metrics.frechet_distance(real, other), read_history(runs / name)[-1]
+        print(
+            f"{name:17} {last['step']:,} steps: FD-ct {distance:5.1f} (real {floor:.1f}, n = {N:,}), "
+            f"spread {last['spread']:.2f} of that of real slices",
+            flush=True,
+        )
+        rows.append(functional.interpolate(fake[:SHOWN], size=128, mode="nearest"))
+    if figure:
+        caption = f"A row for each of {', '.join(EXPERIMENTS)}: samples, not selected, seed 0."
+        buffer = io.BytesIO()
+        fig = chapter4.images_figure(torch.cat(rows), caption, columns=SHOWN, scale=0.9)
+        fig.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
+        atomic_write(figure, buffer.getvalue())
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
