@@ -234,7 +234,13 @@ def to_dict(experiment):
 
 
 def from_dict(values):
-    """The experiment that to_dict wrote."""
+    """The experiment that to_dict wrote. Raises UserError for one of another version of this package."""
+    strange = set(values) ^ {f.name for f in fields(Experiment)}
+    if strange:
+        raise UserError(
+            f"experiment {values.get('name')}: written by another version of ctgan_utils (field "
+            f"{min(strange)}); use that version, or train again"
+        )
     record = ThesisRecord(**{**values["thesis"], "figures": tuple(values["thesis"]["figures"])})
     return Experiment(**{**values, "thesis": record})
 

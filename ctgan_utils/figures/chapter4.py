@@ -87,13 +87,15 @@ def pca_figure(panels, dimensions, caption, azimuth=-60):
     options = {"subplot_kw": {"projection": "3d"}} if dimensions == 3 else {"sharex": True, "sharey": True}
     fig, axes = new_figure(1, len(panels), figsize=(3.9 * len(panels), 3.3), squeeze=False, **options)
     shares = pca.explained_variance_ratio_
-    labels = [f"component {k + 1} ({share:.0%} of variance)" for k, share in enumerate(shares)]
+    unit = "" if dimensions == 3 else " of variance"
+    labels = [f"component {k + 1} ({share:.0%}{unit})" for k, share in enumerate(shares)]
     for axis, (title, sets) in zip(axes.flat, panels.items()):
         for features, colour, name in zip(sets, (REAL, FAKE), ("real", "generated")):
             axis.scatter(*pca.transform(features).T, s=8, alpha=0.5, color=colour, label=name, linewidths=0)
         axis.set(title=title, **dict(zip(("xlabel", "ylabel", "zlabel"), labels)))
         if dimensions == 3:
             axis.view_init(azim=azimuth)
+            axis.set_box_aspect(None, zoom=0.85)
     axes[0, 0].legend()
     return add_caption(fig, caption)
 

@@ -31,6 +31,12 @@ def test_an_experiment_survives_json(name, profile):
     assert restored.thesis == e.thesis
 
 
+@pytest.mark.parametrize("change", [lambda v: v | {"network": "small"}, lambda v: {"name": v["name"]}])
+def test_an_experiment_of_another_version_is_named(change):
+    with pytest.raises(UserError, match="experiment small: written by another version.*train again"):
+        config.from_dict(change(config.to_dict(get_experiment("small"))))
+
+
 def test_difference_names_the_first_field():
     a = get_experiment("small")
     assert config.difference(a, a) is None
