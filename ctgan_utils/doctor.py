@@ -50,8 +50,7 @@ def diagnose(history, objective):
             f"The critic's estimate grows without bound: {estimates[-1]:.3g}, after "
             f"{until_now('estimate'):.3g}; try a lower critic_learning_rate or a larger gradient_penalty."
         )
-    largest = max(row["estimate"] for row in before)
-    if all(row["estimate"] < 0.02 * largest for row in history[-2 * RECENT :]):
+    if all(row["estimate"] < 0.02 * until_now("estimate") for row in history[-2 * RECENT :]):
         verdicts.append(
             "The critic tells real from generated no longer, and the generator follows noise; try more "
             "critic_steps or a higher critic_learning_rate."

@@ -62,6 +62,11 @@ def test_spread_is_the_mean_distance_of_the_pairs_in_grey_levels():
     assert spread(images) == pytest.approx((30 + 90 + 60) / 3)
 
 
+def test_an_estimate_that_settles_far_below_its_start_is_no_illness():
+    settled = {"estimate": lambda t: 200 if t < 0.1 else 2.0}
+    assert diagnose(history(**settled), "wgan-gp") == []
+
+
 def test_a_passing_dip_of_the_estimate_is_no_illness():
     dip = {"estimate": lambda t: -0.5 if 0.85 < t < 0.95 else 30 - 20 * t}
     assert diagnose(history(**dip), "wgan-gp") == []
