@@ -24,3 +24,15 @@ def truncated_normal(n, z_dim, truncation, rng, device="cpu"):
     u = torch.rand(n, z_dim, generator=rng, device=device, dtype=torch.float64)
     z = math.sqrt(2) * torch.erfinv((2 * u - 1) * tail)
     return z.clamp(-truncation, truncation).float()
+
+
+def spherical(a, b, t):
+    """Latents on the arc from a to b, [..., z_dim]; t is in [0, 1] (White 2016).
+
+    Normal latents have lengths near sqrt(z_dim). The arc stays there; the straight line cuts the corner.
+    """
+    direction_a, direction_b = (x / x.norm(dim=-1, keepdim=True) for x in (a, b))
+    angle = (direction_a * direction_b).sum(-1, keepdim=True).clamp(-1, 1).arccos()
+    if (angle.sin() < 1e-4).any():  # the same direction: there is no arc; or the opposite: there are many
+        return (1 - t) * a + t * b
+    return (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()

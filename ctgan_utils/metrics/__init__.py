@@ -1,5 +1,6 @@
 """Distances between sets of images: on plain feature arrays [N, d], and on uint8 images [N, 1, H, W]."""
 
+from ctgan_utils.metrics.edges import edge_continuity, edge_precision_recall
 from ctgan_utils.metrics.frechet import (
     GaussianStatistics,
     frechet_curve,
@@ -32,7 +33,9 @@ __all__ = [
     "copied_share",
     "data_copying_z",
     "density_coverage",
+    "edge_continuity",
     "edge_density",
+    "edge_precision_recall",
     "frechet_curve",
     "frechet_distance",
     "frechet_extrapolated",

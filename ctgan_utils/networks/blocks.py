@@ -114,6 +114,17 @@ class UpBlock(nn.Module):
         return out + added if self.after else out
 
 
+def adain(x, y, eps=1e-5):
+    """Adaptive instance normalisation of content x to style y, [N, C, H, W] (Huang and Belongie 2017).
+
+    Each channel of each image of x gets the mean and the standard deviation that y has there (thesis A.2).
+    eps is added to the variance of x, so that a constant channel does not divide by 0. Sizes may differ.
+    """
+    scale = x.std((2, 3), correction=0, keepdim=True)
+    normalised = (x - x.mean((2, 3), keepdim=True)) / (scale**2 + eps).sqrt()
+    return y.std((2, 3), correction=0, keepdim=True) * normalised + y.mean((2, 3), keepdim=True)
+
+
 def initialise(module):
     """Convolutions from N(0, 0.02), batch normalisation from N(1, 0.02), biases 0 (Radford 2015)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage, stats
+from scipy import ndimage, signal, stats
 from torch.testing import assert_close
 
-from ctgan_utils.filters import LearnableKernel
-from ctgan_utils.latents import normal, truncated_normal
+from ctgan_utils.filters import LearnableKernel, convolve
+from ctgan_utils.latents import normal, spherical, truncated_normal
 
 
 def generator():
@@ -49,3 +49,31 @@ def test_kernel_is_a_correlation_with_zeros_around():
 def test_kernel_starts_as_standard_normal_numbers():
     weights = torch.cat([LearnableKernel(7).kernel.detach().flatten() for _ in range(200)])
     assert stats.kstest(weights.numpy(), stats.norm.cdf).pvalue > 0.01
+
+
+def test_convolve_is_scipys_convolution():
+    image, kernel = torch.randn(9, 7), torch.randn(3, 5)
+    expected = signal.convolve2d(image.numpy(), kernel.numpy(), mode="same")
+    assert_close(convolve(image, kernel).numpy(), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="must be odd"):
+        convolve(image, torch.ones(2, 3))
+
+
+def test_an_impulse_gives_the_kernel():
+    impulse, kernel = torch.zeros(3, 3), torch.arange(9.0).reshape(3, 3)
+    impulse[1, 1] = 1
+    assert torch.equal(convolve(impulse, kernel), kernel)
+
+
+def test_the_arc_keeps_the_length_and_starts_and_ends_right():
+    a, b = torch.randn(2, 4, 128).unbind()
+    a, b = a / a.norm(dim=-1, keepdim=True), b / b.norm(dim=-1, keepdim=True)
+    assert_close(spherical(a, b, 0.0), a)
+    assert_close(spherical(a, b, 1.0), b)
+    assert_close(spherical(a, b, 0.3).norm(dim=-1), torch.ones(4))
+    assert_close(spherical(a, a, 0.5), a)
+
+
+def test_an_eighth_of_a_turn_lies_half_way_to_a_quarter():
+    a, b = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    assert_close(spherical(a, b, 0.5), torch.full((2,), 0.5**0.5))

@@ -2,8 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -14,7 +17,12 @@ from ctgan_utils.losses import (
     WassersteinGP,
     build_objective,
     critic_estimate,
+    earth_movers_distance,
+    earth_movers_of_samples,
     gradient_penalty,
+    js_divergence,
+    kl_divergence,
+    total_variation,
 )
 
 
@@ -146,3 +154,66 @@ def test_the_registry_names_objectives_that_exist():
         loss, terms = objective.critic_loss(critic, images(1.0), images(0.0), torch.rand(50, 1, 1, 1))
         assert loss.isfinite()
         assert terms["estimate"].item() == pytest.approx(0.01 if experiment.objective == "wgan-clip" else 0.5)
+
+
+def probabilities(k=7, seed=0):
+    p = torch.rand(2, k, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return (p / p.sum(1, keepdim=True)).unbind()
+
+
+def test_total_variation_is_the_largest_difference_over_all_events():
+    p, q = probabilities()
+    events = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 7)
+    assert_close(total_variation(p, q), (events @ (p - q)).abs().max())
+
+
+def test_divergences_are_scipys():
+    p, q = probabilities()
+    assert kl_divergence(p, q).item() == pytest.approx(stats.entropy(p.numpy(), q.numpy()))
+    assert js_divergence(p, q).item() == pytest.approx(jensenshannon(p.numpy(), q.numpy()) ** 2)
+
+
+def test_distances_where_the_supports_are_disjoint():
+    p, q = torch.tensor([0.5, 0.5, 0, 0, 0, 0]), torch.tensor([0, 0, 0, 0, 0.5, 0.5])
+    assert total_variation(p, q).item() == 1
+    assert kl_divergence(p, q).item() == math.inf
+    assert js_divergence(p, q).item() == pytest.approx(math.log(2))
+    assert earth_movers_distance(p, q, spacing=0.5).item() == 2.0
+    assert kl_divergence(p, p).item() == 0
+
+
+def test_earth_movers_distances_are_scipys():
+    p, q = probabilities()
+    places = np.arange(7) * 0.3
+    expected = stats.wasserstein_distance(places, places, p.numpy(), q.numpy())
+    assert earth_movers_distance(p, q, 0.3).item() == pytest.approx(expected)
+    x, y = torch.randn(2, 50, 1, dtype=torch.float64)
+    expected = stats.wasserstein_distance(x[:, 0].numpy(), y[:, 0].numpy())
+    assert earth_movers_of_samples(x, y) == pytest.approx(expected)
+
+
+def test_a_shifted_sample_is_as_far_as_the_shift():
+    x = torch.randn(40, 2)
+    assert earth_movers_of_samples(x, x + torch.tensor([3.0, 4.0])) == pytest.approx(5.0, rel=1e-5)
+    with pytest.raises(ValueError, match="must be equal"):
+        earth_movers_of_samples(x, x[:10])
+
+
+def test_only_the_earth_movers_distance_has_a_slope_between_disjoint_supports():
+    places = torch.arange(60, dtype=torch.float64) * 0.1
+    p = torch.relu(1 - (places - 1).abs())
+    slopes = {}
+    for name, distance in (
+        ("tv", total_variation),
+        ("js", js_divergence),
+        ("em", lambda p, q: earth_movers_distance(p, q, 0.1)),
+    ):
+        theta = torch.tensor(4.03, dtype=torch.float64, requires_grad=True)
+        q = torch.relu(1 - (places - theta).abs())
+        distance(p / p.sum(), q / q.sum()).backward()
+        slopes[name] = theta.grad.item()
+    assert slopes == {
+        "tv": pytest.approx(0, abs=1e-12),
+        "js": pytest.approx(0, abs=1e-12),
+        "em": pytest.approx(1, rel=0.05),
+    }

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from ctgan_utils.config import EXPERIMENTS, get_experiment
 from ctgan_utils.networks import build, count_operations, count_parameters
-from ctgan_utils.networks.blocks import FirstAddition, InterpolatedAddition, LinearStem, UpBlock
+from ctgan_utils.networks.blocks import FirstAddition, InterpolatedAddition, LinearStem, UpBlock, adain
 
 
 def small_copy(name, *settings):
@@ -198,3 +198,13 @@ def test_scores_stay_in_float32_under_autocast():
     _, D = build(get_experiment("small", "lesson"))
     with torch.autocast("cpu", torch.bfloat16):
         assert D(torch.randn(2, 1, 64, 64)).dtype == torch.float32
+
+
+def test_adain_gives_the_content_the_styles_moments():
+    x, y = torch.randn(2, 3, 8, 8), 5 + 2 * torch.randn(2, 3, 4, 4)
+    out = adain(x, y)
+    assert_close(out.mean((2, 3)), y.mean((2, 3)))
+    assert_close(out.std((2, 3), correction=0), y.std((2, 3), correction=0), rtol=1e-4, atol=1e-4)
+    scale, shift = (m[..., None, None] for m in (y.std((2, 3), correction=0), y.mean((2, 3))))
+    assert_close(out, scale * functional.instance_norm(x) + shift)
+    assert adain(torch.ones(1, 1, 4, 4), y[:1, :1]).isfinite().all()
