@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections import Counter
 
+import nbformat
 import pytest
 
+from ctgan_utils.config import EXPERIMENTS, PROFILES
 from ctgan_utils.course import notebook_paths
 from ctgan_utils.runtime import REPOSITORY
 
@@ -20,6 +22,7 @@ ALLOWED = {
     "config": {"runtime"},
     "latents": {"runtime"},
     "filters": set(),
+    "gradients": set(),
     "losses": set(),
     "metrics": {"metrics"},
     "doctor": set(),
@@ -116,6 +119,41 @@ def test_a_row_is_what_its_status_says(row):
         if row["kind"] in ("figure", "equation"):
             assert re.search(rf"\b{re.escape(row['id'])}\b", opening)
         assert row["section"] in opening
+
+
+def errata():
+    with open(REPOSITORY / "data" / "thesis_errata.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_errata_have_every_equation_once_and_their_proofs_exist():
+    rows = errata()
+    columns = ["id", "kind", "section", "printed", "problem", "corrected", "source", "proof", "where"]
+    assert list(rows[0]) == columns
+    assert max(Counter(row["id"] for row in rows).values()) == 1
+    equations = {row["id"] for row in rows if row["kind"] == "equation"}
+    assert equations == {row["id"] for row in trace() if row["kind"] == "equation"}
+    cells = nbformat.read(REPOSITORY / "notebooks" / "13_errata_and_readings.ipynb", 4).cells
+    text = "\n".join(cell.source for cell in cells)
+    for row in rows:
+        assert row["kind"] in ("equation", "statement", "reference", "number", "reading"), row["id"]
+        assert row["printed"], row["id"]
+        assert row["problem"] or row["corrected"], row["id"]
+        if row["proof"] == "here" and row["kind"] != "reading":
+            assert re.search(rf'prove\(\s*"{re.escape(row["id"])}"', text), row["id"]
+        elif row["proof"] not in ("here", "quote"):
+            assert re.fullmatch(r"\d\d_[a-z_0-9]+", row["proof"]), row["id"]
+
+
+@pytest.mark.parametrize("row", [row for row in errata() if row["where"]], ids=lambda row: row["id"])
+def test_where_an_erratum_is_mended_exists(row):
+    module, name = row["where"].rsplit(".", 1)
+    if row["where"].startswith("ctgan_utils."):
+        assert hasattr(importlib.import_module(module), name)
+        return
+    owner = PROFILES[module] if module in PROFILES else EXPERIMENTS[module]
+    value = getattr(owner, name)
+    assert row["kind"] != "reading" or str(value) == row["source"]
 
 
 def test_the_lock_pins_every_requirement_within_its_range():
