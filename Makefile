@@ -6,13 +6,14 @@ PROFILE ?= lesson
 SEED    ?= 0
 OUT     ?= build/course
 ONLY    ?=
+STUDENT ?= student
 
 VENV         := .venv
 RUN          := $(VENV)/bin/python -m
 REQUIREMENTS := $(if $(LOCK),requirements.lock,requirements.txt)
 INSTALLED    := $(VENV)/installed-$(REQUIREMENTS)
 
-.PHONY: help course test lab notebooks bench clean
+.PHONY: help course test test-browser lab student notebooks bench clean
 
 help:
 	@echo 'make course                     run every notebook on the built-in phantom, into build/course/'
@@ -20,6 +21,8 @@ help:
 	@echo '     course PROFILE=thesis      at the scale of the thesis (smoke, lesson or thesis)'
 	@echo 'make test                       style, unit tests, and every notebook at the smallest scale'
 	@echo 'make lab                        open the notebooks in JupyterLab'
+	@echo 'make student [STUDENT=DIR]       copy the notebooks into DIR (student/) with their solutions emptied'
+	@echo 'make test-browser               widgets in a real browser: needs Chromium or Chrome'
 	@echo 'make notebooks [ONLY=07_...]    execute the notebooks in place, for committing'
 	@echo 'make bench                      ratios of speed, measured here'
 	@echo 'make clean                      remove build/ and the environment'
@@ -34,8 +37,15 @@ test: $(INSTALLED)
 	$(RUN) ruff format --check .
 	OMP_NUM_THREADS=1 CTGAN_HEADLESS=1 $(RUN) pytest -n auto --dist worksteal
 
+test-browser: $(INSTALLED)
+	$(RUN) pip install --quiet --disable-pip-version-check -e .[browser]
+	$(RUN) pytest tests/browser
+
 lab: $(INSTALLED)
 	$(VENV)/bin/jupyter lab notebooks
+
+student: $(INSTALLED)
+	@$(RUN) ctgan_utils student --out "$(STUDENT)"
 
 notebooks: $(INSTALLED)
 	@$(RUN) ctgan_utils notebooks $(ONLY)

@@ -136,6 +136,9 @@ def build_parser():
     p = command("notebooks", commands.run_notebooks, "execute the notebooks in place, for committing")
     p.add_argument("names", nargs="*", help="such as 07_small_gan; all if left out")
 
+    p = command("student", commands.run_student, "copy the notebooks with their solutions emptied")
+    p.add_argument("--out", type=Path, default=Path("student"))
+
     p = command("features", commands.run_features, "train the ct feature extractor on phantoms")
     p.add_argument("--n", type=count, default=6000, help="phantoms")
     p.add_argument("--steps", type=count, default=1500)

@@ -280,6 +280,13 @@ def run_notebooks(args):
     course.rerun_in_place(args.names)
 
 
+def run_student(args):
+    from ctgan_utils import student
+
+    written = student.write_student_copies(args.out)
+    print(f"{len(written)} notebooks in {args.out}, their solutions emptied; the originals have them folded")
+
+
 def run_features(args):
     with progress(args.n, "drawing phantoms", "slice") as bar:
         drawn = phantom.generate(args.n, 64, args.seed, lambda done, total: bar.update(done - bar.n))

@@ -101,8 +101,8 @@ def clean(notebook):
             if "execution_count" in output:
                 output.execution_count = count
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
+        kept = {key: cell.metadata[key] for key in ("jupyter", "tags") if cell.metadata.get(key)}
+        cell.metadata = nbformat.from_dict(kept)
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     kept = {"kernelspec": kernel, "language_info": {"name": "python"}, "ctgan": notebook.metadata.ctgan}
     notebook.metadata = nbformat.from_dict(kept)

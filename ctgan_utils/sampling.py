@@ -6,7 +6,9 @@ from ctgan_utils import checkpoints, latents
 from ctgan_utils.config import from_dict
 from ctgan_utils.data import to_uint8
 from ctgan_utils.networks import build
-from ctgan_utils.runtime import UserError
+from ctgan_utils.runtime import REPOSITORY, UserError, nearest
+
+SHIPPED = REPOSITORY / "data" / "checkpoints"
 
 
 def load_generator(path):
@@ -22,6 +24,18 @@ def load_generator(path):
     G, _ = build(experiment)
     checkpoints.load_weights(path, {"G_ema": G})
     return G.eval().requires_grad_(False), experiment
+
+
+def load_shipped(name):
+    """(G_ema, its Experiment) of an experiment that the course ships, trained on the phantom.
+
+    Raises UserError for another name.
+    """
+    path = SHIPPED / f"{name}-phantom.safetensors"
+    if not path.exists():
+        shipped = sorted(p.stem.removesuffix("-phantom") for p in SHIPPED.glob("*-phantom.safetensors"))
+        raise UserError(f"{name}: no generator of that name is shipped; {nearest(name, shipped)}")
+    return load_generator(path)
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import os
 import nbformat
 import pytest
 
-from ctgan_utils import course
+from ctgan_utils import course, student
 from ctgan_utils.config import PROFILES
 from ctgan_utils.runtime import UserError
 
@@ -15,10 +15,31 @@ OPENING = ("**You will**", "**Before you start:**", "**Thesis sections, equation
 ENDING = ("## What you learned", "## Exercises", "<details><summary>Solution</summary>", "## References")
 
 
+UNSOLVED = """
+try:
+    exec({code!r}, globals())
+except NotImplementedError:
+    print("exercise {k}: its check fails on the emptied cell")
+else:
+    raise AssertionError("exercise {k}: its check passes without an answer")
+"""
+
+
+def with_emptied_exercises(path, tmp_path):
+    """The notebook, followed by each exercise in code without its solution: its check must fail."""
+    notebook = nbformat.read(path, 4)
+    for k, (solution, check) in enumerate(student.exercises(notebook), start=1):
+        code = f"{student.emptied(solution.source)}\n\n{check.source}"
+        notebook.cells.append(nbformat.v4.new_code_cell(UNSOLVED.format(code=code, k=k)))
+    nbformat.write(notebook, tmp_path / path.name)
+    return tmp_path / path.name
+
+
 def executed(path, tmp_path, **parameters):
     out = tmp_path / "out"
-    output = tmp_path / path.name
-    course.execute(path, output, {"PROFILE": "smoke", "OUT": str(out), **parameters})
+    output = tmp_path / "executed.ipynb"
+    longer = with_emptied_exercises(path, tmp_path)
+    course.execute(longer, output, {"PROFILE": "smoke", "OUT": str(out), **parameters})
     return nbformat.read(output, 4), json.loads((out / f"{path.stem}.json").read_text()), out / "figures"
 
 

@@ -51,6 +51,7 @@ ALLOWED = {
     },
     "figures": {"figures", "metrics", "networks", "runtime"},
     "course": {"runtime"},
+    "student": {"course", "runtime"},
 }
 
 

@@ -1,0 +1,101 @@
+"""Every widget, in JupyterLab in headless Chromium: a slider moves, and the picture follows.
+
+`make test-browser` runs this. It needs Debian's `chromium`, or another Chromium or Chrome: on the path, or
+named by $CHROME.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+from playwright.sync_api import sync_playwright
+
+from ctgan_utils.course import notebook_paths
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+WIDGETS = [path for path in notebook_paths() if "ipywidgets" in path.read_text()]
+RUN_ALL = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
+PICTURES = "box => [...box.querySelectorAll('img')].map(image => image.src).join()"
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A JupyterLab on a free port: its folder of notebooks, in the smoke profile, and its address."""
+    folder = tmp_path_factory.mktemp("lab")
+    for path in WIDGETS:
+        notebook = nbformat.read(path, 4)
+        (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+        cell.source += f'\nPROFILE, OUT = "smoke", {str(folder / "out")!r}'
+        nbformat.write(notebook, folder / path.name)
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"windowingMode": "none"}))  # else only what is in view is drawn
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--allow-root"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    command += ["--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1"]
+    environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
+    environment.pop("CTGAN_HEADLESS", None)
+    address = f"http://127.0.0.1:{port}"
+    with open(folder / "lab.log", "w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            _wait_for(address, server, folder / "lab.log")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _wait_for(address, server, log):
+    for _ in range(120):
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(f"{address}/api/status", timeout=5)
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def browser():
+    found = [os.environ.get("CHROME"), *map(shutil.which, BROWSERS)]
+    executable = next(filter(None, found), None)
+    assert executable, "no Chromium or Chrome here: install Debian's chromium, or set CHROME to its path"
+    with sync_playwright() as play:
+        yield play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+
+
+@pytest.mark.parametrize("path", WIDGETS, ids=lambda path: path.stem)
+def test_pictures_follow_the_sliders(path, lab, browser, tmp_path):
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    page.goto(f"{lab}/lab/tree/{path.name}")
+    page.wait_for_selector(".jp-Notebook", timeout=60_000)
+    page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
+    )
+    page.evaluate(RUN_ALL)
+    errors = page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']")
+    assert errors.count() == 0, errors.all_inner_texts()
+    boxes = page.locator(".jp-OutputArea-output:has(.noUi-handle)")
+    assert boxes.count()
+    for box in boxes.all():
+        box.scroll_into_view_if_needed()
+        before = box.evaluate(PICTURES)
+        assert before
+        box.locator(".noUi-handle").first.press("ArrowRight")
+        page.wait_for_function(
+            f"([box, before]) => ({PICTURES})(box) != before", arg=[box.element_handle(), before]
+        )
+    page.screenshot(path=tmp_path / "page.png")
+    page.close()
