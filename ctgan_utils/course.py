@@ -12,6 +12,7 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillException
 
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, nearest
+from ctgan_utils.trace import figures_of, write_thumbnail
 
 NOTEBOOKS = REPOSITORY / "notebooks"
 WEEKS = 30 * 24 * 3_600
@@ -76,7 +77,7 @@ def run_course(data, profile, seed, out):
 
 
 def rerun_in_place(only=()):
-    """Re-execute the committed notebooks in place, in the lesson profile on the phantom."""
+    """Re-execute the committed notebooks in place, in lesson on the phantom; renew their thumbnails."""
     os.environ["CTGAN_HEADLESS"] = "1"
     names = [path.stem for path in notebook_paths()]
     for name in only:
@@ -89,6 +90,8 @@ def rerun_in_place(only=()):
         seconds = execute(path, temporary, {"PROFILE": "lesson"})
         notebook = nbformat.read(temporary, 4)
         atomic_write(path, nbformat.writes(clean(notebook)).encode() + b"\n")
+        for figure in figures_of(path.stem):
+            write_thumbnail(REPOSITORY / "build" / "figures" / f"{figure}.png")
         print(f"{path.stem}: {seconds:.0f} s", flush=True)
 
 
@@ -112,6 +115,22 @@ def clean(notebook):
 def expected_seconds(path, profile):
     """The measured seconds that the notebook's metadata gives for a profile; None if not measured."""
     return nbformat.read(path, 4).metadata.get("ctgan", {}).get("seconds", {}).get(profile)
+
+
+def notebook_table():
+    """The notebooks as a Markdown table, read from their openings: title, thesis, times, what one does."""
+    lines = ["| notebook | thesis | smoke | lesson | you will |", "|---|---|---|---|---|"]
+    for path in notebook_paths():
+        notebook = nbformat.read(path, 4)
+        title, you_will, _, thesis, *_ = notebook.cells[0].source.split("\n\n")
+        sections = thesis.split(":** ")[1].split(";")[0]
+        seconds = notebook.metadata.ctgan.seconds
+        about = " ".join(you_will.removeprefix("**You will** ").split())
+        lines.append(
+            f"| [{title.removeprefix('# ')}]({path.name}) | {sections} | {seconds['smoke']:.0f} s "
+            f"| {seconds['lesson']:.0f} s | {about} |"
+        )
+    return "\n".join(lines)
 
 
 def _minutes_left(expected, done, todo, elapsed):

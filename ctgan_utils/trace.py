@@ -1,0 +1,68 @@
+"""The trace: each equation, figure, system, metric, data fact and claim of the thesis, and where it is."""
+
+import csv
+import io
+from itertools import groupby
+
+from PIL import Image
+
+from ctgan_utils.runtime import REPOSITORY, atomic_write
+
+TRACE = REPOSITORY / "data" / "thesis_trace.csv"
+THUMBNAILS = REPOSITORY / "data" / "results" / "thumbnails"
+WIDTH, HEIGHT = 280, 200  # pixels, at most
+CHAPTERS = {"2": "Review of Methods", "3": "Contributions", "4": "Evaluation and Results", "A": "Appendix"}
+
+
+def read_trace():
+    """The rows of data/thesis_trace.csv, as dictionaries."""
+    with open(TRACE, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def figures_of(notebook):
+    """The thesis' figures that a notebook saves, such as ["2.1", "2.2"], in the order of the trace."""
+    return [
+        row["id"]
+        for row in read_trace()
+        if row["kind"] == "figure" and row["notebook"] == notebook and row["status"] != "open"
+    ]
+
+
+def chapter_table(chapter):
+    """A chapter ("2", "3", "4", "A") as a Markdown table: section, what of it there is, notebook, status."""
+    rows = sorted((r for r in read_trace() if r["section"].split(".")[0] == chapter), key=_place)
+    lines = ["| section | what | notebook | status |", "|---|---|---|---|"]
+    for (_, notebook, status), group in groupby(rows, _place):
+        group = list(group)
+        link = notebook if status == "open" else f"[{notebook[:2]}]({notebook}.ipynb)"
+        lines.append(f"| {group[0]['section']} | {_kinds(group)} | {link} | {status} |")
+    return "\n".join(lines)
+
+
+def _place(row):
+    section = [int(part) for part in row["section"].split(".") if part.isdigit()]
+    return section, row["notebook"], row["status"]
+
+
+def _kinds(rows):
+    """Rows in words: "equations 2.3, 2.4; figures 2.2, 2.3; claim: ..."."""
+    parts = []
+    for kind, group in groupby(rows, lambda row: row["kind"]):
+        group = list(group)
+        if kind in ("equation", "figure"):
+            parts.append(f"{kind}{'s' * (len(group) > 1)} {', '.join(row['id'] for row in group)}")
+        else:
+            parts.append("; ".join(f"{kind}: {row['what']}" for row in group))
+    return "; ".join(parts)
+
+
+def write_thumbnail(figure):
+    """Write a small copy of a figure's PNG, which save_figure wrote, to data/results/thumbnails; its path."""
+    with Image.open(figure) as image:
+        small = image.convert("RGB")
+    small.thumbnail((WIDTH, HEIGHT), Image.LANCZOS)
+    buffer = io.BytesIO()
+    small.quantize(64).save(buffer, "PNG", optimize=True)
+    atomic_write(THUMBNAILS / figure.name, buffer.getvalue())
+    return THUMBNAILS / figure.name
