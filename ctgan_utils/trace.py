@@ -2,8 +2,12 @@
 
 import csv
 import io
+import re
+from functools import cache
 from itertools import groupby
+from urllib.parse import quote
 
+import nbformat
 from PIL import Image
 
 from ctgan_utils.runtime import REPOSITORY, atomic_write
@@ -46,15 +50,43 @@ def _place(row):
 
 
 def _kinds(rows):
-    """Rows in words: "equations 2.3, 2.4; figures 2.2, 2.3; claim: ..."."""
+    """Rows in words: "equations 2.3, 2.4; figures 2.2, 2.3; claim: ...", each number linked to its place."""
     parts = []
     for kind, group in groupby(rows, lambda row: row["kind"]):
         group = list(group)
         if kind in ("equation", "figure"):
-            parts.append(f"{kind}{'s' * (len(group) > 1)} {', '.join(row['id'] for row in group)}")
+            parts.append(f"{kind}{'s' * (len(group) > 1)} {', '.join(map(_linked, group))}")
         else:
             parts.append("; ".join(f"{kind}: {row['what']}" for row in group))
     return "; ".join(parts)
+
+
+def _linked(row):
+    if row["status"] == "open":
+        return row["id"]
+    return f"[{row['id']}]({row['notebook']}.ipynb#{quote(heading(row).replace(' ', '-'))})"
+
+
+def heading(row):
+    """The heading in its notebook under which an equation has its \\tag, or a figure is saved."""
+    figure = row["kind"] == "figure"
+    kind, mark = ("code", f'"{row["id"]}"') if figure else ("markdown", f"\\tag{{{row['id']}}}")
+    for above, cell in _cells_below_headings(row["notebook"]):
+        if cell.cell_type == kind and mark in cell.source:
+            return above
+    raise LookupError(f"{row['notebook']}: no cell has {mark}")
+
+
+@cache
+def _cells_below_headings(notebook):
+    """(heading, cell) for each cell of a notebook below its opening; a text's own heading counts."""
+    above, found = "", []
+    for cell in nbformat.read(REPOSITORY / "notebooks" / f"{notebook}.ipynb", 4).cells[1:]:
+        if cell.cell_type == "markdown" and (titles := re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)):
+            above = titles[-1]
+        if above:
+            found.append((above, cell))
+    return found
 
 
 def write_thumbnail(figure):

@@ -1,13 +1,14 @@
-"""The nine systems side by side: samples, Fréchet distance and spread, from runs of 1,000 steps each.
+"""The nine systems of the thesis after equally many steps, several seeds of each: a CSV and a figure.
 
-    for e in dcgan-b64 dcgan-b100 wgan-conv wgan-linear-conv small small-kernel \\
-             large-v1 large-v2-z100 large-v2-z128; do
-        python -m ctgan_utils train $e --steps 1000 --out build/nine/$e; done
-    python tests/benchmarks/systems.py build/nine [FIGURE.png]
+    for s in 0 1 2; do for e in dcgan-b64 dcgan-b100 wgan-conv wgan-linear-conv small small-kernel \\
+                                large-v1 large-v2-z100 large-v2-z128; do
+        python -m ctgan_utils train $e --steps 1000 --seed $s --out build/nine/$s/$e; done; done
+    python tests/benchmarks/systems.py build/nine [FIGURE.png] > data/results/nine_systems.csv
 
-Half an hour on two cores, with PyTorch on one thread for each of two such loops at a time.
+Half an hour a seed on two cores, with PyTorch on one thread for each of two such loops at a time.
 """
 
+import csv
 import io
 import sys
 from pathlib import Path
@@ -23,23 +24,26 @@ from ctgan_utils.runtime import atomic_write
 from ctgan_utils.sampling import load_generator, sample
 
 N, SHOWN = 1_000, 8
+COLUMNS = "experiment seed steps images_seen n fd_ct fd_floor precision recall spread"
 
 
 def main(runs, figure=None):
     extractor = features.load_extractor("ct")
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(COLUMNS.split())
     rows, order = [], torch.randperm(2 * N, generator=torch.Generator().manual_seed(0))
     for name in EXPERIMENTS:
-        G, e = load_generator(runs / name)
-        ct, fake = data.load("phantom", e.image_size), sample(G, N)
-        real, other = (features.cached_features(extractor, ct.images[o]) for o in order.split(N))
-        distance = metrics.frechet_distance(real, features.extract(extractor, fake))
-        floor, last = metrics.frechet_distance(real, other), read_history(runs / name)[-1]
-        print(
-            f"{name:17} {last['step']:,} steps: FD-ct {distance:5.1f} (real {floor:.1f}, n = {N:,}), "
-            f"spread {last['spread']:.2f} of that of real slices",
-            flush=True,
-        )
-        rows.append(functional.interpolate(fake[:SHOWN], size=128, mode="nearest"))
+        for run in sorted(runs.glob(f"[0-9]*/{name}")):
+            G, e = load_generator(run)
+            ct, fake = data.load("phantom", e.image_size), sample(G, N)
+            real, other = (features.cached_features(extractor, ct.images[o]) for o in order.split(N))
+            made, last = features.extract(extractor, fake), read_history(run)[-1]
+            measures = [metrics.frechet_distance(real, made), metrics.frechet_distance(real, other)]
+            measures += [*metrics.precision_recall(real, made), last["spread"]]
+            counts = [run.parent.name, last["step"], last["images_seen"], N]
+            table.writerow([name, *counts, *(f"{value:.3f}" for value in measures)])
+            if run.parent.name == "0":
+                rows.append(functional.interpolate(fake[:SHOWN], size=128, mode="nearest"))
     if figure:
         caption = f"A row for each of {', '.join(EXPERIMENTS)}: samples, not selected, seed 0."
         buffer = io.BytesIO()

@@ -6,7 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 
 import nbformat
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from ctgan_utils.config import EXPERIMENTS, PROFILES
 from ctgan_utils.course import notebook_paths
 from ctgan_utils.runtime import REPOSITORY
-from ctgan_utils.trace import THUMBNAILS, figures_of, read_trace
+from ctgan_utils.trace import THUMBNAILS, figures_of, heading, read_trace
 
 PACKAGE = REPOSITORY / "ctgan_utils"
 # module: what it may import of the package; imports run one way, downwards
@@ -115,6 +115,8 @@ def test_a_row_is_what_its_status_says(row):
         text = (REPOSITORY / "notebooks" / f"{row['notebook']}.ipynb").read_text()
         opening = text.split("**Time**")[0]
         assert row["section"] in opening
+        if row["kind"] in ("equation", "figure"):
+            assert heading(row)
 
 
 def listed(path):
@@ -133,6 +135,16 @@ def test_an_opening_lists_exactly_the_rows_of_the_trace(path):
     for kind in ("equation", "figure"):
         assert named.get(kind, []) == [row["id"] for row in rows if row["kind"] == kind]
     assert {row["section"].replace("A", "appendix A") for row in rows} <= set(sections)
+
+
+def test_no_two_notebooks_define_the_same_helper():
+    owners = defaultdict(set)
+    for path in notebook_paths():
+        code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        for node in ast.parse("\n".join(code)).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                owners[node.name].add(path.stem)
+    assert {name: paths for name, paths in owners.items() if len(paths) > 1} == {}
 
 
 def test_each_figure_has_its_thumbnail():
