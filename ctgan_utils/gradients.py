@@ -17,7 +17,7 @@ def autocorrelation(series, lags):
     """Autocorrelation [lags + 1] of a series [T, d] at 0, 1, ..., lags steps; at 0 it is 1.
 
     r_k = sum_t <s_t - m, s_(t + k) - m> / sum_t <s_t - m, s_t - m>, with m the mean over the series (Box and
-    Jenkins 1970; for d = 1 what Balduzzi 2017 plots in figure 1). White noise has about 0 from 1 on; a series
+    Jenkins 1970; for d = 1 what Balduzzi 2017 plots in figure 2). White noise has about 0 from 1 on; a series
     that hardly changes has about 1. A constant one, as the gradient of a linear map, has 1 by convention.
     Raises ValueError for lags not below T.
     """

@@ -171,6 +171,7 @@ def test_the_errata_have_every_equation_once_and_their_proofs_exist():
         assert row["kind"] in ("equation", "statement", "reference", "number", "reading"), row["id"]
         assert row["printed"], row["id"]
         assert row["problem"] or row["corrected"], row["id"]
+        assert len(row["problem"]) <= 160, f"{row['id']}: too long for a table"
         if row["proof"] == "here" and row["kind"] != "reading":
             assert re.search(rf'prove\(\s*"{re.escape(row["id"])}"', text), row["id"]
         elif row["proof"] not in ("here", "quote"):
