@@ -30,9 +30,11 @@ def spherical(a, b, t):
     """Latents on the arc from a to b, [..., z_dim]; t is in [0, 1] (White 2016).
 
     Normal latents have lengths near sqrt(z_dim). The arc stays there; the straight line cuts the corner.
+    Where a and b point the same way there is no arc, and where they are opposite there are many: the line
+    serves instead.
     """
     direction_a, direction_b = (x / x.norm(dim=-1, keepdim=True) for x in (a, b))
     angle = (direction_a * direction_b).sum(-1, keepdim=True).clamp(-1, 1).arccos()
-    if (angle.sin() < 1e-4).any():  # the same direction: there is no arc; or the opposite: there are many
-        return (1 - t) * a + t * b
-    return (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
+    sine = angle.sin()
+    arc = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / sine.clamp(min=1e-4)
+    return torch.where(sine < 1e-4, (1 - t) * a + t * b, arc)

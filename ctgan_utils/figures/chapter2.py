@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure, show_image
@@ -17,31 +18,34 @@ DISTANCES = {
 
 
 def game_figure(z, fake, real, caption):
-    """Figure 2.1: a latent z [z_dim], what a generator makes of it and a real slice, both uint8 [H, W]."""
-    fig, axis = new_figure(figsize=(8.5, 2.9))
-    axis.set(xlim=(0, 10.6), ylim=(0, 3.4), aspect="equal")
+    """Figure 2.1: a latent z [z_dim], what a generator makes of it and a real slice, both uint8 [H, W].
+
+    z is shown as a square of its first numbers, from -3 (black) to 3.
+    """
+    fig, axis = new_figure(figsize=(8.5, 3.2))
+    axis.set(xlim=(0, 10.2), ylim=(-0.2, 3.7), aspect="equal")
     axis.axis("off")
     side = int(len(z) ** 0.5)
     pictures = (
         (z[: side**2].reshape(side, side), (0.2, 0.3), "noise $z$", (-3, 3)),
-        (fake, (4.1, 0.2), "generated $G(z)$", (0, 255)),
-        (real, (4.1, 2.0), "real $x$", (0, 255)),
+        (fake, (4.1, 0.3), "generated $G(z)$", (0, 255)),
+        (real, (4.1, 2.2), "real $x$", (0, 255)),
     )
     for image, (left, bottom), name, (low, high) in pictures:
         inset = axis.inset_axes((left, bottom, 1.2, 1.2), transform=axis.transData)
         show_image(inset, image, low=low, high=high)
-        axis.text(left + 1.35, bottom + 0.1, name, fontsize=8, va="center", color="0.3")
-    for left, bottom, text in ((2.1, 0.5, "generator\n$G$"), (6.6, 1.35, "discriminator\nor critic $D$")):
+        axis.text(left + 0.6, bottom + 1.25, name, fontsize=8, ha="center", va="bottom", color="0.3")
+    for left, bottom, text in ((2.1, 0.55, "generator\n$G$"), (6.4, 1.5, "discriminator\nor critic $D$")):
         axis.add_patch(FancyBboxPatch((left, bottom), 1.3, 0.7, "round,pad=0.05", fc="#e8eef4", ec="0.4"))
         axis.text(left + 0.65, bottom + 0.35, text, ha="center", va="center", fontsize=8)
     arrow = {"arrowstyle": "->", "color": "0.3"}
-    ways = (((1.45, 0.85), (2.02, 0.85)), ((3.48, 0.85), (4.05, 0.85)), ((8.0, 1.7), (8.5, 1.7)))
-    for start, end in (*ways, ((5.35, 2.6), (6.5, 1.95)), ((5.35, 0.8), (6.5, 1.45))):
+    ways = (((1.45, 0.9), (2.02, 0.9)), ((3.48, 0.9), (4.05, 0.9)), ((7.8, 1.85), (8.3, 1.85)))
+    for start, end in (*ways, ((5.35, 2.8), (6.3, 2.1)), ((5.35, 0.9), (6.3, 1.6))):
         axis.annotate("", end, start, arrowprops=arrow)
-    axis.text(8.6, 1.7, "score: real?", va="center", fontsize=8)
-    back = {"arrowstyle": "->", "color": FAKE, "ls": "--", "connectionstyle": "arc3,rad=-0.28"}
-    axis.annotate("", (2.75, 0.42), (8.9, 1.5), arrowprops=back)
-    axis.text(7.7, 0.35, "gradient of the score", fontsize=8, color=FAKE)
+    axis.text(8.4, 1.85, "score: how real?", va="center", fontsize=8)
+    back = {"arrowstyle": "->", "color": FAKE, "ls": "--", "connectionstyle": "arc3,rad=-0.33"}
+    axis.annotate("", (2.75, 0.45), (8.7, 1.65), arrowprops=back)
+    axis.text(7.9, 0.3, "gradient of the score", fontsize=8, color=FAKE)
     return add_caption(fig, caption)
 
 
@@ -84,7 +88,7 @@ def distances_figure(theta, rows, caption):
             for axis, y in ((left, values), (right, derivatives)):
                 y = np.where(np.isfinite(y), y, np.nan)
                 axis.plot(theta, y, ".-", color=DISTANCES[name], label=name, lw=1.4, markersize=3)
-        left.set(title=f"distance: {title}", ylabel="probability (TV), nats, θ (EM)", ylim=(-0.1, 3))
+        left.set(title=title, ylabel="distance", ylim=(-0.1, 3))
         right.set(title="derivative in θ", ylabel="per unit of θ", ylim=(-4, 4))
     for axis in axes[-1]:
         axis.set_xlabel("shift θ")
@@ -92,25 +96,56 @@ def distances_figure(theta, rows, caption):
     return add_caption(fig, caption)
 
 
-def pair_figure(x, p, q, values, caption):
-    """Two distributions on a line, probabilities p and q [K] at places x [K], with their distances."""
-    fig, (left, right) = new_figure(1, 2, figsize=(9, 2.4), width_ratios=(3, 2))
+def pair_figure(x, p, q, found, caption):
+    """Two distributions on a line, probabilities p and q [K] at places x [K], and how far apart they are.
+
+    found is {name of a distance: (value, derivative in the shift of q)}; where a value is infinite there is
+    no derivative.
+    """
+    fig, (left, *bars) = new_figure(1, 3, figsize=(10, 2.5), width_ratios=(5, 3, 3))
     for y, colour, name in ((p, REAL, "$P_r$"), (q, FAKE, "$P_θ$")):
         left.fill_between(x, y, color=colour, alpha=0.45, lw=0, label=name)
-    left.set(xlabel="$x$", ylabel="probability")
-    left.legend()
-    shown = [value if np.isfinite(value) else 0 for value in values.values()]
-    bars = right.barh(list(values), shown, color=[DISTANCES[name] for name in values])
-    right.bar_label(bars, [f"{v:.2f}" if np.isfinite(v) else "∞" for v in values.values()], padding=3)
-    right.set(xlim=(0, 4), xlabel="distance")
-    right.invert_yaxis()
+    left.set(xlabel="$x$", ylabel="probability of each place")
+    left.legend(loc="upper left")
+    for axis, column, label in zip(bars, (0, 1), ("distance", "derivative in θ")):
+        numbers = [
+            round(pair[column], 2) + 0.0 if np.isfinite(pair[0]) else np.nan for pair in found.values()
+        ]
+        shown = axis.barh(list(found), np.nan_to_num(numbers), color=[DISTANCES[name] for name in found])
+        unknown = ("∞", "none")[column]
+        axis.bar_label(shown, [f"{v:.2f}" if np.isfinite(v) else unknown for v in numbers], padding=3)
+        axis.set_xlabel(label, fontsize=8)
+        axis.invert_yaxis()
+    bars[0].set_xlim(0, 4.5)
+    bars[1].set(xlim=(-6, 6), yticks=[])
+    bars[1].axvline(0, color="0.3", lw=0.8)
+    return add_caption(fig, caption)
+
+
+def walk_figure(images, t, lengths, typical, caption):
+    """Two latents' images, those at position t of two paths between them, and how long the latents are there.
+
+    images is uint8 [4, H, W]: an end, the two paths, the other end; lengths is {path: [K]} over 0 to 1.
+    """
+    fig, axes = new_figure(1, 5, figsize=(10.5, 2.4), width_ratios=(1, 1, 1, 1, 1.6))
+    names = ("position 0", *(f"{path}, {t:.2f}" for path in lengths), "position 1")
+    for axis, image, name in zip(axes, images, names):
+        show_image(axis, image, name)
+    right = axes[-1]
+    right.axhline(typical, color=GREY, ls=":", label="√n")
+    for (path, length), colour in zip(lengths.items(), (FAKE, REAL)):
+        right.plot(np.linspace(0, 1, len(length)), length, color=colour, label=path)
+    right.axvline(t, color="0.3", lw=0.8)
+    right.set(xlabel="position between the latents", ylabel="length of z", ylim=(0, 1.4 * typical))
+    right.legend(ncols=3, fontsize=7, loc="lower center")
     return add_caption(fig, caption)
 
 
 def surfaces_figure(panels, extent, caption, label, probability=False):
     """What critics say of the plane, panels {title: (critic, real [n, 2], fake [n, 2])}, as coloured levels.
 
-    The square reaches from -extent to extent; with probability, scores go through a sigmoid first.
+    The square reaches from -extent to extent. With probability, scores go through a sigmoid first and the
+    panels share one bar of colours; without, each has its own.
     """
     fig, axes = new_figure(1, len(panels), figsize=(2.6 * len(panels) + 0.6, 2.9), squeeze=False)
     line = torch.linspace(-extent, extent, 81)
@@ -125,8 +160,39 @@ def surfaces_figure(panels, extent, caption, label, probability=False):
             axis.plot(*points.detach().T, ".", color=colour, markersize=2)
         axis.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", title=title, xlabel="$x_1$")
         if not probability:
-            fig.colorbar(surface, ax=axis, shrink=0.75)
+            fig.colorbar(surface, ax=axis, shrink=0.65, ticks=MaxNLocator(4), format="{x:.3g}", label=label)
     axes[0, 0].set_ylabel("$x_2$")
     if probability:
         fig.colorbar(surface, ax=axes, shrink=0.75, label=label)
+    return add_caption(fig, caption)
+
+
+def trials_figure(rows, real, extent, caption):
+    """Where trainings ended, {how: [(points [n, 2], title), ...]}, over real points [m, 2]."""
+    columns = max(map(len, rows.values()))
+    size = (1.35 * columns + 1.2, 1.5 * len(rows))
+    fig, axes = new_figure(len(rows), columns, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for row, (name, trials) in zip(axes, rows.items()):
+        row[0].set_ylabel(f"{name}\n$x_2$", fontsize=8)
+        for axis, (points, title) in zip(row, trials):
+            axis.plot(*real.T, ".", color=REAL, markersize=1.5, alpha=0.5)
+            axis.plot(*points.T, ".", color=FAKE, markersize=1.5)
+            axis.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
+            axis.set_title(title, fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("$x_1$")
+    return add_caption(fig, caption)
+
+
+def weights_figure(critics, caption):
+    """Histograms of critics' weights, {name: (weights [n], bound of the clipping, or None)}."""
+    fig, axes = new_figure(1, len(critics), figsize=(2.6 * len(critics), 2.4), sharey=True)
+    for axis, (name, (weights, bound)) in zip(axes, critics.items()):
+        weights = np.asarray(weights)
+        axis.hist(weights, bins=51, color=REAL, weights=np.full(len(weights), 1 / len(weights)))
+        axis.set(title=name, xlabel="weight", yscale="log")
+        axis.xaxis.set_major_locator(MaxNLocator(3))
+        if bound is not None:
+            axis.set_xticks([-bound, 0, bound])
+    axes[0].set_ylabel("share of the weights (log)")
     return add_caption(fig, caption)

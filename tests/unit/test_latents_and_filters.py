@@ -77,3 +77,14 @@ def test_the_arc_keeps_the_length_and_starts_and_ends_right():
 def test_an_eighth_of_a_turn_lies_half_way_to_a_quarter():
     a, b = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     assert_close(spherical(a, b, 0.5), torch.full((2,), 0.5**0.5))
+
+
+def test_one_pair_without_an_arc_leaves_the_others_on_theirs():
+    a, b = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    assert_close(spherical(a, b, 0.5), torch.tensor([[2.0, 0.0], [0.5**0.5, 0.5**0.5]]))
+
+
+def test_truncated_normal_is_equation_a6_for_its_own_uniform_numbers():
+    u = torch.rand(3, 4, generator=generator(), dtype=torch.float64).numpy()
+    expected = stats.truncnorm.ppf(u, -1.5, 1.5)
+    assert_close(truncated_normal(3, 4, 1.5, generator()).double().numpy(), expected, rtol=0, atol=1e-6)
