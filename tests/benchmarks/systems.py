@@ -24,7 +24,7 @@ from ctgan_utils.runtime import atomic_write
 from ctgan_utils.sampling import load_generator, sample
 
 N, SHOWN = 1_000, 8
-COLUMNS = "experiment seed steps images_seen n fd_ct fd_floor precision recall spread"
+COLUMNS = "experiment profile steps seed metric n value floor spread"
 
 
 def main(runs, figure=None):
@@ -37,11 +37,10 @@ def main(runs, figure=None):
             G, e = load_generator(run)
             ct, fake = data.load("phantom", e.image_size), sample(G, N)
             real, other = (features.cached_features(extractor, ct.images[o]) for o in order.split(N))
-            made, last = features.extract(extractor, fake), read_history(run)[-1]
-            measures = [metrics.frechet_distance(real, made), metrics.frechet_distance(real, other)]
-            measures += [*metrics.precision_recall(real, made), last["spread"]]
-            counts = [run.parent.name, last["step"], last["images_seen"], N]
-            table.writerow([name, *counts, *(f"{value:.3f}" for value in measures)])
+            distance = metrics.frechet_distance(real, features.extract(extractor, fake))
+            floor, last = metrics.frechet_distance(real, other), read_history(run)[-1]
+            run_of = [name, "lesson", last["step"], run.parent.name, "FD-ct", N]
+            table.writerow([*run_of, f"{distance:.1f}", f"{floor:.1f}", f"{last['spread']:.2f}"])
             if run.parent.name == "0":
                 rows.append(functional.interpolate(fake[:SHOWN], size=128, mode="nearest"))
     if figure:
