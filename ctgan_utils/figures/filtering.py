@@ -42,9 +42,9 @@ def edges_figure(rows, caption, scale=1.35):
     for line, (label, images) in zip(axes, rows.items()):
         for axis, image in zip(line, images):
             image = np.asarray(image)
-            show_image(
-                axis, ~image if image.dtype == bool else image, None, 0, 1 if image.dtype == bool else 255
-            )
+            if image.dtype == bool:
+                image = np.where(image, 0, 255)
+            show_image(axis, image)
         line[0].set_ylabel(label, rotation=90, fontsize=8)
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     return add_caption(fig, caption)
