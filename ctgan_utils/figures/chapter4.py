@@ -40,7 +40,7 @@ def grey_levels_figure(data):
     for k, name in enumerate(data.classes):
         pixels = data.images[data.labels == k].numpy()
         share, edges = np.histogram(pixels, bins=64, range=(0, 256))
-        axis.stairs(share / pixels.size, edges, label=name)
+        axis.stairs(share / max(1, pixels.size), edges, label=name)
     axis.set(xlabel="grey level (0 to 255)", ylabel="share of pixels (log)", yscale="log")
     axis.legend(ncols=len(data.classes))
     return add_caption(fig, f"Grey levels by class: the peak at 0 is air; {data.source}.")
