@@ -147,6 +147,12 @@ def test_no_two_notebooks_define_the_same_helper():
     assert {name: paths for name, paths in owners.items() if len(paths) > 1} == {}
 
 
+def test_the_readme_lists_every_notebook():
+    text = (REPOSITORY / "README.md").read_text()
+    linked = re.findall(r"^\| \[\d\d .*?\]\(notebooks/(.*?)\.ipynb\)", text, re.MULTILINE)
+    assert linked == [path.stem for path in notebook_paths()]
+
+
 def test_each_figure_has_its_thumbnail():
     figures = [figure for path in notebook_paths() for figure in figures_of(path.stem)]
     assert {path.name for path in THUMBNAILS.iterdir()} == {f"{figure}.png" for figure in figures}
