@@ -43,7 +43,7 @@ def execute(notebook, output, parameters):
         cwd=str(notebook.parent),
         kernel_name="python3",
         progress_bar=sys.stderr.isatty(),
-        extra_arguments=["--IPKernelApp.log_level=40"],  # else it warns of its local sockets
+        extra_arguments=["--IPKernelApp.log_level=50"],  # else it tells of its sockets and shutdown
         execution_timeout=CELL_TIMEOUT[parameters["PROFILE"]],
     )
     return time.perf_counter() - begun
