@@ -19,7 +19,7 @@ help:
 	@echo 'make course                     run every notebook on the built-in phantom, into build/course/'
 	@echo '     course DATA=DIR            on a folder of real slices'
 	@echo '     course PROFILE=thesis      at the scale of the thesis (smoke, lesson or thesis)'
-	@echo 'make test                       style, unit tests, and every notebook at the smallest scale'
+	@echo 'make test                       style, types, unit tests, and every notebook at the smallest scale'
 	@echo 'make lab                        open the notebooks in JupyterLab'
 	@echo 'make student [STUDENT=DIR]       copy the notebooks into DIR (student/) with their solutions emptied'
 	@echo 'make test-browser               widgets in a real browser: needs Chromium or Chrome'
@@ -35,6 +35,7 @@ course: $(INSTALLED)
 test: $(INSTALLED)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) mypy ctgan_utils
 	OMP_NUM_THREADS=1 CTGAN_HEADLESS=1 $(RUN) pytest -n auto --dist worksteal
 
 test-browser: $(INSTALLED)

@@ -3,10 +3,13 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
-from ctgan_utils import commands, config, features
-from ctgan_utils.runtime import UserError, nearest
+from ctgan_utils import commands, systems
+from ctgan_utils.evaluation import features
+from ctgan_utils.runtime import DEVICES, IN_CHECKOUT, UserError, nearest
 
 KEPT = "keep about that share of the slices, whole patients or groups, out of training"
 SOURCES = "phantom, a folder (or one file) of images, kaggle, or auto for the first of these at hand"
@@ -15,35 +18,35 @@ SOURCES = "phantom, a folder (or one file) of images, kaggle, or auto for the fi
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line, with the nearest valid option."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options, allow_abbrev=False)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
-def count(text):
+def count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: it must be at least 1")
     return value
 
 
-def seed(text):
+def seed(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: it must be at least 0")
     return value
 
 
-def share(text):
+def share(text: str) -> float:
     value = float(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text}: it must be between 0 and 1")
     return value
 
 
-def build_parser():
+def build_parser() -> Parser:
     parser = Parser(
         prog="python -m ctgan_utils", description="GANs for CT images: the course's command line."
     )
@@ -77,10 +80,10 @@ def build_parser():
     p.add_argument("--out", type=Path, required=True)
 
     p = command("train", commands.run_train, "train an experiment")
-    p.add_argument("experiment", help="one of: " + ", ".join(config.EXPERIMENTS))
+    p.add_argument("experiment", help="one of: " + ", ".join(systems.EXPERIMENTS))
     p.add_argument("--data", default="phantom", help=SOURCES)
     p.add_argument("--out", type=Path, help="run folder; build/runs/EXPERIMENT if left out")
-    p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(config.PROFILES))
+    p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(systems.PROFILES))
     total = p.add_mutually_exclusive_group()
     total.add_argument("--steps", type=count, help="generator steps in total")
     total.add_argument(
@@ -89,7 +92,7 @@ def build_parser():
     p.add_argument("--hold-out", type=share, metavar="SHARE", help=KEPT)
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the experiment")
     p.add_argument("--resume", action="store_true", help="go on from the last saved state")
     p.add_argument("--dry-run", action="store_true", help="time a few steps, write nothing")
@@ -114,7 +117,7 @@ def build_parser():
     p.add_argument("--hold-out", type=share, metavar="SHARE", help=KEPT)
     p.add_argument("--html", type=Path, help="write a page with all measures and figures")
     p.add_argument("--seed", type=seed, default=0)
-    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--json", action="store_true")
     p.add_argument("--skip-unreadable", action="store_true", help="leave out images that can't be read")
 
@@ -123,13 +126,13 @@ def build_parser():
     p.add_argument("--out", type=Path, required=True, help="a .safetensors file")
 
     p = command("experiments", commands.run_experiments, "the systems of the thesis as a table")
-    p.add_argument("--profile", default="thesis", help="one of: " + ", ".join(config.PROFILES))
+    p.add_argument("--profile", default="thesis", help="one of: " + ", ".join(systems.PROFILES))
 
     p = command(
         "course", commands.run_course, "execute every notebook, with figures, numbers and an index page"
     )
     p.add_argument("--data", default="phantom", help=SOURCES)
-    p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(config.PROFILES))
+    p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(systems.PROFILES))
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--out", type=Path, default=Path("build", "course"))
 
@@ -143,11 +146,13 @@ def build_parser():
     p.add_argument("--n", type=count, default=6000, help="phantoms")
     p.add_argument("--steps", type=count, default=1500)
     p.add_argument("--seed", type=seed, default=1000, help="of patients whom no notebook measures")
-    p.add_argument("--out", type=Path, default=features.CT_WEIGHTS)
+    p.add_argument(
+        "--out", type=Path, default=features.CT_WEIGHTS if IN_CHECKOUT else Path("ct_features.safetensors")
+    )
     return parser
 
 
-def parse(argv):
+def parse(argv: Sequence[str]) -> argparse.Namespace:
     args, unknown = build_parser().parse_known_args(argv)
     if unknown:
         known = [option for action in args.parser._actions for option in action.option_strings]
@@ -156,7 +161,7 @@ def parse(argv):
     return args
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. A user's mistake is one line on stderr and code 2."""
     try:
         args = parse(sys.argv[1:] if argv is None else argv)

@@ -6,38 +6,28 @@ import json
 import resource
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from ctgan_utils import (
-    __version__,
-    checkpoints,
-    config,
-    ct_features,
-    data,
-    distributed,
-    features,
-    image_files,
-    inspection,
-    kaggle,
-    phantom,
-)
-from ctgan_utils.networks import build, count_operations, count_parameters
-from ctgan_utils.runtime import (
-    UserError,
-    atomic_write,
-    choose_device,
-    choose_precision,
-    progress,
-    seed_everything,
-)
+from ctgan_utils import __version__, data, phantom, systems
+from ctgan_utils.data import image_files, inspection, kaggle
+from ctgan_utils.data.slices import CTImages
+from ctgan_utils.evaluation import ct_features, features
+from ctgan_utils.networks import count_operations, count_parameters
+from ctgan_utils.runtime import UserError, atomic_write, choose_device, choose_precision, progress
 from ctgan_utils.sampling import load_generator, sample
-from ctgan_utils.training import Trainer, train
+from ctgan_utils.systems.base import System, ThesisRecord
+from ctgan_utils.training import checkpoints, distributed, runs
+from ctgan_utils.training.trainer import Trainer, train
 
 
-def run_phantom(args):
+def run_phantom(args: Namespace) -> None:
     with progress(args.n, "drawing phantoms", "slice") as bar:
         drawn = phantom.generate(args.n, args.size, args.seed, lambda done, total: bar.update(done - bar.n))
     classes = [phantom.CLASSES[k] for k in drawn.classes]
@@ -52,11 +42,11 @@ def run_phantom(args):
     writer.writerow(["file", "class", "patient", "z_mm", "lesion_pixels"])
     writer.writerows(zip(names, classes, drawn.patients, drawn.z, drawn.masks.sum((1, 2))))
     atomic_write(args.out / "index.csv", table.getvalue().encode())
-    truth = f"index.csv and {image_files.GROUND_TRUTH} (hu, labels, masks, tissues; in the index's order)"
-    print(f"{args.out}: {args.n} slices of {args.size}x{args.size}, {truth}")
+    about = f"index.csv and {image_files.GROUND_TRUTH} (hu, labels, masks, tissues; in the index's order)"
+    print(f"{args.out}: {args.n} slices of {args.size}x{args.size}, {about}")
 
 
-def run_data_check(args):
+def run_data_check(args: Namespace) -> None:
     report = inspection.inspect_folder(args.folder)
     if args.json:
         print(json.dumps(report, indent=2))
@@ -75,38 +65,38 @@ def run_data_check(args):
         print(f"  unreadable: {name}: {reason}")
 
 
-def run_data_kaggle(args):
+def run_data_kaggle(args: Namespace) -> None:
     counts = kaggle.download(args.out)
     print(f"{args.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
-def run_train(args):
-    experiment = config.get_experiment(args.experiment, args.profile, args.set)
-    profile = config.get_profile(args.profile)
+def run_train(args: Namespace) -> None:
+    system = systems.get_experiment(args.experiment, args.profile, args.set)
+    profile = systems.get_profile(args.profile)
     device = choose_device(args.device)
     dtype = choose_precision(args.precision, device)
-    source = {"phantoms": profile.phantoms, "skip_unreadable": args.skip_unreadable}
-    folder = args.out or Path("build", "runs", experiment.name)
+    folder = args.out or Path("build", "runs", system.name)
     resume = args.resume or distributed.restarts() > 0
     with distributed.joined(device) as share:
-        say = print if share.leads else lambda text: None
+        say: Callable[[str], object] = print if share.leads else lambda text: None
         with share.leader_first():
-            ct = data.load(args.data, experiment.image_size, **source)
+            options = {"phantoms": profile.phantoms, "skip_unreadable": args.skip_unreadable}
+            ct = runs.slices_for(system, args.data, **options)
             if args.hold_out:
                 ct, _ = data.split(ct, args.hold_out)
-            if share.leads and not args.dry_run:
-                checkpoints.open_run(folder, experiment, ct, args.seed, resume)
-        steps = args.steps or config.total_steps(profile, experiment, len(ct), args.epochs)
-        seed_everything(args.seed)
-        options = {"seed": args.seed, "device": device, "dtype": dtype, "share": share}
-        trainer = Trainer(experiment, *build(experiment), ct.images, **options)
+        steps = args.steps or systems.total_steps(profile, system, len(ct), args.epochs)
+        trainer = runs.new_trainer(system, ct, args.seed, device=device, dtype=dtype, share=share)
         processes = f" in {share.size} processes" if share.size > 1 else ""
-        say(f"{experiment.name} on {ct.source}: {steps:,} steps, {device}{processes}, {dtype}")
+        say(f"{system.name} on {ct.source}: {steps:,} steps, {device}{processes}, {dtype}")
         if args.dry_run:
-            return say(_plan(trainer, steps))
-        if resume:
-            with share.leader_first():
+            say(_plan(trainer, steps))
+            return
+        with share.leader_first():
+            if share.leads:
+                checkpoints.open_run(folder, system, ct, args.seed, resume)
+            if resume:
                 trainer.load(folder)
+        if resume:
             say(f"going on from step {trainer.step:,}")
         begun, first_image = time.perf_counter(), trainer.images_seen
         try:
@@ -123,13 +113,13 @@ def run_train(args):
         say(f"run folder: {folder}; see it with: python -m ctgan_utils sample {folder} --n 64 --out grid.png")
 
 
-def _plan(trainer, steps, measured=5):
+def _plan(trainer: Trainer, steps: int, measured: int = 5) -> str:
     """Runs a few steps, writes nothing; returns what a run would take."""
     trainer.train_step()
     trainer.spread()
     begun = time.perf_counter()
     for _ in range(measured):
-        trainer.train_step()["critic_loss"].item()
+        trainer.train_step()["critic_loss"].item()  # waits for the device
     seconds = (time.perf_counter() - begun) / measured
     sizes = (f"{name} {count_parameters(n):,}" for name, n in (("G", trainer.G), ("D", trainer.D)))
     hours = steps * seconds / 3600
@@ -140,18 +130,18 @@ def _plan(trainer, steps, measured=5):
     )
 
 
-def _quote(word):
+def _quote(word: str) -> str:
     return f"'{word}'" if " " in word else word
 
 
-def _peak_memory():
+def _peak_memory() -> str:
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB on the GPU"
     unit = 1 if sys.platform == "darwin" else 1024
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB"
 
 
-def run_sample(args):
+def run_sample(args: Namespace) -> None:
     G, _ = load_generator(args.run)
     images = sample(G, args.n, args.seed, args.truncation)
     if args.out.suffix.lower() == ".png":
@@ -163,8 +153,8 @@ def run_sample(args):
     print(f"{args.out}: {args.n} samples of {args.run}")
 
 
-def run_evaluate(args):
-    from ctgan_utils import evaluation, report  # scikit-learn and seaborn take seconds to import
+def run_evaluate(args: Namespace) -> None:
+    from ctgan_utils.evaluation import evaluate, report  # scikit-learn and seaborn take seconds to import
 
     extractor = features.load_extractor(args.features).to(choose_device(args.device))
     size = _common_size(args.fake, args.size)
@@ -178,10 +168,10 @@ def run_evaluate(args):
         if len(fake) < (args.n or 0) or (args.n or 0) > len(real):
             raise UserError(f"--n {args.n}: there are {len(real)} real images, and {len(fake)} of {path}")
         fake = fake[:n]
-        e = evaluation.evaluate(real, fake, extractor, seed=args.seed, held_out=held_out)
+        e = evaluate.evaluate(real, fake, extractor, seed=args.seed, held_out=held_out)
         e.report["warnings"] += _provenance(args.real, path, real)
         found[str(path)] = e
-    ranked = evaluation.rank({name: e.report | {"fake": name} for name, e in found.items()})
+    ranked = evaluate.rank({name: e.report | {"fake": name} for name, e in found.items()})
     if args.html:
         atomic_write(args.html, report.page({name: found[name] for name in ranked}))
     if args.json:
@@ -196,11 +186,11 @@ def run_evaluate(args):
 SIZES = 64, 128, 256, 32  # pixels a side at which images can be compared
 
 
-def _is_generator(path):
+def _is_generator(path: Path) -> bool:
     return (path / checkpoints.CONFIG).exists() or path.suffix == ".safetensors"
 
 
-def _common_size(paths, size):
+def _common_size(paths: Sequence[Path], size: int | None) -> int:
     """The size at which images are compared: of the runs, else the one asked for, else of the first file."""
     sizes = {load_generator(path)[1].image_size for path in paths if _is_generator(path)}
     if len(sizes) > 1 or (size and sizes - {size}):
@@ -216,14 +206,14 @@ def _common_size(paths, size):
     return width
 
 
-def _generated(path, size, args, n):
+def _generated(path: Path, size: int, args: Namespace, n: int) -> Tensor:
     """n samples of a run, or all the images of a folder."""
     if _is_generator(path):
         return sample(load_generator(path)[0], n, args.seed)
     return data.load(path, size, skip_unreadable=args.skip_unreadable).images
 
 
-def _provenance(real, fake, ct):
+def _provenance(real: str, fake: Path, ct: CTImages) -> list[str]:
     """Warnings where files say that real and fake may be mistaken for each other, or for others."""
     warnings = []
     if (Path(real) / image_files.SAMPLED).exists():
@@ -235,59 +225,68 @@ def _provenance(real, fake, ct):
     return warnings
 
 
-def run_experiments(args):
+def run_experiments(args: Namespace) -> None:
     row = "{:17} {:>7} {:>7} {:>4} {:>5} {:>14} {:>6} {:>10} {:>10} {:>8} {:>8} {:>6} {:>4}"
     head = "experiment section  pixels  z  batch objective kernel G-numbers D-numbers G-ops D-ops epochs FID"
     print(row.format(*head.split()))
-    for name in config.EXPERIMENTS:
-        e = config.get_experiment(name, args.profile)
-        G, D = build(e)
+    for name, preset in systems.EXPERIMENTS.items():
+        s = systems.get_experiment(name, args.profile)
+        G, D = s.networks()
         sizes = [f"{count_parameters(network):,}" for network in (G, D)]
-        images = torch.zeros(2, 1, e.image_size, e.image_size)
-        work = ((G, torch.zeros(2, e.z_dim)), (D, images))
-        operations = [f"{count_operations(network, x) / 1e6:,.0f} M" for network, x in work]
-        kernel = f"{e.kernel_size}x{e.kernel_size}" if e.kernel_size else None
-        values = (name, e.thesis.section, e.image_size, e.z_dim, e.batch_size, e.objective, kernel)
-        values += (*sizes, *operations, e.thesis.epochs, e.thesis.fid)
+        G_ops, D_ops = (f"{n / 1e6:,.0f} M" for n in _operations(s, G, D))
+        layout, thesis = s.layout(), preset.thesis or ThesisRecord("", ())
+        values: tuple[Any, ...] = (name, thesis.section or None, s.image_size, s.z_dim, s.batch_size)
+        values += (layout.get("objective"), layout.get("kernel"))
+        values += (*sizes, G_ops, D_ops, thesis.epochs, thesis.fid)
         print(row.format(*("-" if value is None else value for value in values)))
     print("numbers: parameters; ops: multiplications for one image; both of the", args.profile, "profile")
-    print("epochs and FID are those the thesis reports")
+    print("section, epochs and FID are the thesis'; systems without a section are not from it")
 
 
-def run_export(args):
-    G, experiment = load_generator(args.run)
+def _operations(system: System, G: nn.Module, D: nn.Module) -> Iterator[int]:
+    """Multiplications for one image, of G and of D."""
+    noise = system.noise(2, torch.Generator().manual_seed(0))
+    images = system.generate(G.eval(), noise).detach()
+    batch = {"images": images, "labels": torch.zeros(2, dtype=torch.int64)}
+    yield count_operations(G, images, lambda: system.generate(G, noise))
+    yield count_operations(D, images, lambda: system.score(D, batch))
+
+
+def run_export(args: Namespace) -> None:
+    G, system = load_generator(args.run)
     about = {**checkpoints.read_metadata(checkpoints.weights_file(args.run)), "exported_from": args.run.name}
     atomic_write(args.out, checkpoints.pack_weights({"G_ema": G}, about))
-    print(f"{args.out}: G_ema of {experiment.name}, {args.out.stat().st_size / 1e6:.2f} MB")
+    print(f"{args.out}: G_ema of {system.name}, {args.out.stat().st_size / 1e6:.2f} MB")
 
 
-def run_course(args):
-    from ctgan_utils import course  # papermill and nbconvert take a second to import
+def run_course(args: Namespace) -> int | None:
+    from ctgan_utils.course import execute  # papermill and nbconvert take a second to import
 
     if args.data != "phantom":
         image_files.image_files(args.data)
         args.data = str(Path(args.data).resolve())
-    config.get_profile(args.profile)
-    failed = course.run_course(args.data, args.profile, args.seed, args.out)
+    systems.get_profile(args.profile)
+    failed = execute.run_course(args.data, args.profile, args.seed, args.out)
     if failed:
         print(f"error: failed: {', '.join(failed)}; see {args.out / 'index.html'}", file=sys.stderr)
         return 1
+    return None
 
 
-def run_notebooks(args):
-    from ctgan_utils import course
+def run_notebooks(args: Namespace) -> None:
+    from ctgan_utils.course import execute
 
-    course.rerun_in_place(args.names)
+    execute.rerun_in_place(args.names)
 
 
-def run_student(args):
-    from ctgan_utils import student
+def run_student(args: Namespace) -> None:
+    from ctgan_utils.course import student
 
     written = student.write_student_copies(args.out)
     print(f"{len(written)} notebooks in {args.out}, their solutions emptied; the originals have them folded")
 
 
-def run_features(args):
+def run_features(args: Namespace) -> None:
     with progress(args.n, "drawing phantoms", "slice") as bar:
         drawn = phantom.generate(args.n, 64, args.seed, lambda done, total: bar.update(done - bar.n))
     extractor = ct_features.train_ct_features(drawn, args.steps, seed=args.seed)

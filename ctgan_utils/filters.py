@@ -1,13 +1,12 @@
-"""Filters on images: convolution, the learnable kernel of the thesis, the bilateral filter, slopes."""
+"""Filters on images: convolution, the bilateral filter, slopes."""
 
 import math
 
 import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 
-def convolve(image, kernel):
+def convolve(image: Tensor, kernel: Tensor) -> Tensor:
     """image * kernel, both 2-D, with zeros around and the image's size kept (thesis 2.3, 2.4).
 
     The origin (0, 0) of equation 2.3 is the kernel's middle. PyTorch's conv2d correlates: it does not turn
@@ -21,28 +20,7 @@ def convolve(image, kernel):
     return nn.functional.conv2d(image[None, None], turned[None, None], padding=padding)[0, 0]
 
 
-class LearnableKernel(nn.Module):
-    """A k x k kernel, drawn from N(0, 1) or the identity, then learned, convolved with a [N, C, H, W] map.
-
-    One kernel serves every channel, there is no bias and the size is kept (thesis 3.1.1; equation 3.3,
-    second line). Figure 3.1 shows it as a surface: `kernel[0, 0]`.
-    """
-
-    def __init__(self, size, init="normal"):
-        super().__init__()
-        values = torch.randn(1, 1, size, size)
-        if init == "identity":
-            values = torch.zeros(1, 1, size, size)
-            values[..., size // 2, size // 2] = 1
-        self.kernel = nn.Parameter(values)
-
-    def forward(self, x):
-        channels = x.shape[1]
-        weight = self.kernel.expand(channels, 1, -1, -1)
-        return nn.functional.conv2d(x, weight, padding=self.kernel.shape[-1] // 2, groups=channels)
-
-
-def bilateral(images, sigma_d, sigma_r, radius=None):
+def bilateral(images: np.ndarray, sigma_d: float, sigma_r: float, radius: int | None = None) -> np.ndarray:
     """Images [..., H, W] smoothed within edges: float64, on the scale of the input.
 
     A mean of the neighbours within `radius` pixels along each axis (by default ceil(3.5 sigma_d)), weighted
@@ -69,7 +47,7 @@ def bilateral(images, sigma_d, sigma_r, radius=None):
     return total / weights
 
 
-def sobel_magnitude(images):
+def sobel_magnitude(images: np.ndarray) -> np.ndarray:
     """Length of the gradient of images [..., H, W] by Sobel's two kernels, float64 in grey levels per pixel.
 
     The kernels' sum is divided by 8, so that a ramp of one grey level per pixel has slope 1; a step by s has

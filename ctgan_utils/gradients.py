@@ -1,9 +1,12 @@
 """How a network's gradient varies with its input: the measure of shattered gradients."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 
-def input_gradients(f, x):
+def input_gradients(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """d f(x_t) / d x_t [T, d] at points x [T, d], for f from [T, d] to one number a point, [T].
 
     Each point's number must depend on that point alone: batch normalisation must be in evaluation mode.
@@ -13,7 +16,7 @@ def input_gradients(f, x):
     return gradients
 
 
-def autocorrelation(series, lags):
+def autocorrelation(series: Tensor, lags: int) -> Tensor:
     """Autocorrelation [lags + 1] of a series [T, d] at 0, 1, ..., lags steps; at 0 it is 1.
 
     r_k = sum_t <s_t - m, s_(t + k) - m> / sum_t <s_t - m, s_t - m>, with m the mean over the series (Box and

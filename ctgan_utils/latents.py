@@ -3,16 +3,19 @@
 import math
 
 import torch
+from torch import Tensor
 
 from ctgan_utils.runtime import UserError
 
 
-def normal(n, z_dim, rng, device="cpu"):
+def normal(n: int, z_dim: int, rng: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
     """Standard normal latents [n, z_dim]. rng is a torch.Generator on the same device."""
     return torch.randn(n, z_dim, generator=rng, device=device)
 
 
-def truncated_normal(n, z_dim, truncation, rng, device="cpu"):
+def truncated_normal(
+    n: int, z_dim: int, truncation: float, rng: torch.Generator, device: torch.device | str = "cpu"
+) -> Tensor:
     """Standard normal latents [n, z_dim] conditioned on |z| <= truncation (thesis equation A.6, figure 2.4).
 
     Inverts the distribution function: u is uniform between the two tails. A small truncation keeps
@@ -26,7 +29,7 @@ def truncated_normal(n, z_dim, truncation, rng, device="cpu"):
     return z.clamp(-truncation, truncation).float()
 
 
-def spherical(a, b, t):
+def spherical(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     """Latents on the arc from a to b, [..., z_dim]; t is in [0, 1] (White 2016).
 
     Normal latents have lengths near sqrt(z_dim). The arc stays there; the straight line cuts the corner.

@@ -5,20 +5,25 @@ it is made of, {name: scalar tensor}, the critic's `estimate` always among it; g
 that of the generator. real and fake are [N, 1, H, W]; scores are [N], without a sigmoid; epsilon is uniform
 noise [N, 1, 1, 1], for those that look between real and fake.
 
-At the end: distances between distributions, of which these losses are estimates.
+What these losses estimate, distances between distributions, is in distances.
 """
 
+from collections.abc import Callable
+
 import torch
-from scipy.optimize import linear_sum_assignment
-from torch.nn.functional import softplus
+from torch import Tensor, nn
+from torch.nn.functional import relu, softplus
+
+Critic = Callable[[Tensor], Tensor]  # images [N, C, H, W] -> scores [N]
+Terms = dict[str, Tensor]  # what a loss is made of, for the log: {name: scalar}
 
 
-def critic_estimate(real_scores, fake_scores):
+def critic_estimate(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """E C(x) - E C(G(z)): the critic's estimate of the earth mover's distance (thesis 2.2, 2.6)."""
     return real_scores.mean() - fake_scores.mean()
 
 
-def gradient_penalty(critic, images):
+def gradient_penalty(critic: Critic, images: Tensor) -> Tensor:
     """E (|| grad C(x) ||_2 - 1)^2 at images [N, C, H, W] (Gulrajani 2017, equation 3; thesis 2.7).
 
     The norm is per image, over all of C, H and W, and is taken in float32 whatever the critic computes in.
@@ -32,15 +37,17 @@ def gradient_penalty(critic, images):
 class WassersteinGP:
     """Wasserstein distance with gradient penalty (Gulrajani 2017; thesis 2.1.6, signs of 2.7 corrected)."""
 
-    def __init__(self, penalty_weight):
+    def __init__(self, penalty_weight: float) -> None:
         self.penalty_weight = penalty_weight
 
-    def critic_loss(self, critic, real, fake, epsilon):
+    def critic_loss(
+        self, critic: Critic, real: Tensor, fake: Tensor, epsilon: Tensor
+    ) -> tuple[Tensor, Terms]:
         estimate = critic_estimate(critic(real), critic(fake))
         penalty = gradient_penalty(critic, epsilon * real + (1 - epsilon) * fake)
         return self.penalty_weight * penalty - estimate, {"estimate": estimate, "penalty": penalty}
 
-    def generator_loss(self, critic, fake):
+    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
         """-E C(G(z)). Its value alone says nothing of quality; watch the critic's estimate."""
         return -critic(fake).mean()
 
@@ -48,20 +55,22 @@ class WassersteinGP:
 class WassersteinClip:
     """Wasserstein distance, kept Lipschitz by clipping weights (Arjovsky 2017, algorithm 1; thesis 2.2)."""
 
-    def __init__(self, clip):
+    def __init__(self, clip: float) -> None:
         self.clip = clip
 
-    def critic_loss(self, critic, real, fake, epsilon):
+    def critic_loss(
+        self, critic: nn.Module, real: Tensor, fake: Tensor, epsilon: Tensor | None
+    ) -> tuple[Tensor, Terms]:
         self._clip(critic)
         estimate = critic_estimate(critic(real), critic(fake))
         return -estimate, {"estimate": estimate}
 
-    def generator_loss(self, critic, fake):
+    def generator_loss(self, critic: nn.Module, fake: Tensor) -> Tensor:
         self._clip(critic)
         return -critic(fake).mean()
 
     @torch.no_grad()
-    def _clip(self, critic):
+    def _clip(self, critic: nn.Module) -> None:
         for weight in critic.parameters():
             weight.clamp_(-self.clip, self.clip)
 
@@ -74,73 +83,39 @@ class CrossEntropy:
     while the discriminator wins (Goodfellow 2014, section 3).
     """
 
-    def __init__(self, saturating):
+    def __init__(self, saturating: bool) -> None:
         self.saturating = saturating
 
-    def critic_loss(self, critic, real, fake, epsilon):
+    def critic_loss(
+        self, critic: Critic, real: Tensor, fake: Tensor, epsilon: Tensor | None
+    ) -> tuple[Tensor, Terms]:
         real_scores, fake_scores = critic(real), critic(fake)
         loss = softplus(-real_scores).mean() + softplus(fake_scores).mean()
         return loss, {"estimate": critic_estimate(real_scores, fake_scores)}
 
-    def generator_loss(self, critic, fake):
+    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
         scores = critic(fake)
         return -softplus(scores).mean() if self.saturating else softplus(-scores).mean()
 
 
-OBJECTIVES = {
-    "wgan-gp": lambda e: WassersteinGP(e.gradient_penalty),
-    "wgan-clip": lambda e: WassersteinClip(e.clip),
-    "non-saturating": lambda e: CrossEntropy(saturating=False),
-    "minimax": lambda e: CrossEntropy(saturating=True),
-}
-
-
-def build_objective(experiment):
-    """The objective an Experiment names."""
-    return OBJECTIVES[experiment.objective](experiment)
-
-
-def total_variation(p, q):
-    """The largest |P(A) - Q(A)| over all events A, in [0, 1] (Arjovsky 2017, section 2; thesis A.3).
-
-    p and q are probabilities [K] on the same K outcomes; the largest difference is half the sum of |p - q|.
+def squared_slope(critic: Critic, images: Tensor) -> Tensor:
+    """E || grad C(x) ||_2^2 at images [N, C, H, W]; gamma / 2 times it is R1 on real images (Mescheder 2018,
+    equation 9) and R2 on generated ones. In float32, as gradient_penalty.
     """
-    return (p - q).abs().sum() / 2
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    return gradient.float().flatten(1).square().sum(1).mean()
 
 
-def kl_divergence(p, q):
-    """Sum of p log(p / q) over outcomes with p > 0, in nats (thesis A.4).
+def relativistic(scores: Tensor, others: Tensor) -> Tensor:
+    """E softplus(-(s - o)) over pairs: `scores` [N] should lie above `others` [N] (Jolicoeur-Martineau 2018).
 
-    p and q are probabilities [K]. It is 0 for p = q, infinite where q misses an outcome of p, not symmetric.
+    The critic minimises it for real against generated scores, the generator with the two exchanged
+    (Huang 2024, equation 2, with f(t) = -log(1 + exp(-t))).
     """
-    inside = p > 0
-    return (p[inside] * (p[inside] / q[inside]).log()).sum()
+    return softplus(others - scores).mean()
 
 
-def js_divergence(p, q):
-    """The mean KL divergence of p and q, probabilities [K], to their middle; in [0, log 2] nats.
-
-    Thesis A.5 (and Arjovsky 2017, section 2) leaves the mean's 1/2 out: twice this.
-    """
-    middle = (p + q) / 2
-    return (kl_divergence(p, middle) + kl_divergence(q, middle)) / 2
-
-
-def earth_movers_distance(p, q, spacing=1.0):
-    """The least mass times way that turns p into q, probabilities [K] on a line (thesis 2.2, 2.6).
-
-    Neighbouring outcomes lie `spacing` apart. What has to cross a gap is the difference of the distribution
-    functions there.
-    """
-    return spacing * (p - q).cumsum(0).abs().sum()
-
-
-def earth_movers_of_samples(x, y):
-    """The exact earth mover's distance of two samples [n, d] of the same size: a float, by the best pairing.
-
-    Takes n^3 operations: for n to some thousands. Raises ValueError if the sizes differ.
-    """
-    if x.shape != y.shape:
-        raise ValueError(f"samples of shapes {tuple(x.shape)} and {tuple(y.shape)}: they must be equal")
-    ways = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-    return ways[linear_sum_assignment(ways.cpu().numpy())].mean().item()
+def hinge(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E max(0, 1 - C(x)) + E max(0, 1 + C(G(z))): the critic's hinge loss on scores [N] (Lim and Ye 2017)."""
+    return relu(1 - real_scores).mean() + relu(1 + fake_scores).mean()

@@ -7,14 +7,21 @@ import os
 import platform
 import random
 import sys
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[1]  # the checkout, if there is one
+SHIPPED = REPOSITORY / "data" / "checkpoints"  # trained weights
+IN_CHECKOUT = SHIPPED.is_dir()
+if not IN_CHECKOUT:  # installed by `pip install .`: the weights lie in the package
+    SHIPPED = Path(__file__).resolve().parent / "shipped"
+WORKPLACE = REPOSITORY if IN_CHECKOUT else Path()  # what is fetched or made goes below it
 HEADLESS_LINES = 18  # of progress, besides the first and the last
 
 
@@ -22,74 +29,97 @@ class UserError(ValueError):
     """A mistake a user can mend. Its text is one line that names the file or option and the mend."""
 
 
-def nearest(name, choices):
+def nearest(name: str, choices: Collection[str]) -> str:
     """What to try in place of an unknown name: "did you mean ...?", or the list of what there is."""
     close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(choices)}"
 
 
-def cache_folder():
-    """Where decoded slices and their features are kept: $CTGAN_CACHE, or build/cache in the repository."""
-    return Path(os.environ.get("CTGAN_CACHE") or REPOSITORY / "build" / "cache")
+def cache_folder() -> Path:
+    """Where decoded slices and their features are kept: $CTGAN_CACHE, or build/cache in the repository.
+
+    A package that was installed without the repository keeps them in the user's own cache folder.
+    """
+    if chosen := os.environ.get("CTGAN_CACHE"):
+        return Path(chosen)
+    if IN_CHECKOUT:
+        return REPOSITORY / "build" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ctgan_utils"
 
 
-def seed_everything(seed):
+def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch. Runs repeat bit for bit on the CPU; on a GPU some sums do not."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
-def choose_device(name="auto"):
-    """The torch.device for auto, cpu or cuda. Raises UserError when cuda is asked for and absent."""
+DEVICES = "auto", "cpu", "cuda", "mps"
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The torch.device for one of DEVICES: auto takes an NVIDIA GPU, else an Apple GPU (mps), else the CPU.
+
+    Operations that PyTorch lacks on an Apple GPU run on the CPU instead (see ctgan_utils/__init__.py). Raises
+    UserError when a GPU is asked for and absent.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: no CUDA device is visible here; leave the option out to use the CPU")
+        name = next(kind for kind, here in present.items() if here)
+    if not present[name]:
+        kind = {"cuda": "CUDA device", "mps": "Apple GPU"}[name]
+        raise UserError(f"--device {name}: no {kind} is visible here; leave the option out to use the CPU")
     if name == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is asked for
         torch.backends.cudnn.benchmark = True  # batches keep their shape: the fastest kernel is sought once
     return torch.device(name)
 
 
-def choose_precision(name, device):
-    """The dtype of convolutions for auto, fp32 or bf16: auto takes bf16 where the hardware multiplies it."""
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of convolutions for auto, fp32 or bf16: auto takes bf16 where the hardware multiplies it.
+
+    On an Apple GPU auto takes fp32: not all of them multiply bf16.
+    """
     if name == "auto":
-        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_multiplies_bf16()
+        fast = {"cuda": _gpu_multiplies_bf16, "cpu": _cpu_multiplies_bf16}.get(device.type, bool)()
         name = "bf16" if fast else "fp32"
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
-def _cpu_multiplies_bf16():
+def _gpu_multiplies_bf16() -> bool:
+    return torch.cuda.is_bf16_supported()
+
+
+def _cpu_multiplies_bf16() -> bool:
     # PyTorch has no public question for this; emulated bf16 is many times slower than fp32.
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def is_headless():
+def is_headless() -> bool:
     """True under the course runner and in tests, where nothing may wait for a person."""
     return os.environ.get("CTGAN_HEADLESS") == "1"
 
 
-def _in_notebook():
+def _in_notebook() -> bool:
     return "ipykernel" in sys.modules
 
 
 class _Lines:
     """A file for tqdm without a terminal: each state of the bar on a line of its own."""
 
-    def __init__(self, file):
+    def __init__(self, file: TextIO) -> None:
         self.file = file
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         if text.strip():
             self.file.write(text.strip() + "\n")
 
-    def flush(self):
+    def flush(self) -> None:
         self.file.flush()
 
 
-def progress(total, description, unit="it", start=0):
+def progress(total: int, description: str, unit: str = "it", start: int = 0) -> tqdm:
     """A tqdm bar with rate and time left, shown after half a second; without a terminal, 20 lines.
 
     Headless notebooks show none: their outputs are kept.
@@ -110,7 +140,7 @@ def progress(total, description, unit="it", start=0):
     return tqdm(file=_Lines(sys.stderr), miniters=every, mininterval=0, maxinterval=math.inf, **options)
 
 
-def atomic_write(path, data):
+def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     """Write bytes to a file so that a reader, or a crash, sees the old file or the new one, never a part.
 
     Raises OSError when the disk is full or the folder can't be written; the old file is then untouched.
@@ -128,12 +158,12 @@ def atomic_write(path, data):
         temporary.unlink(missing_ok=True)
 
 
-def save_numbers(numbers, notebook, out):
+def save_numbers(numbers: Mapping[str, object], notebook: str, out: str | os.PathLike[str]) -> None:
     """Write a notebook's numbers, a dict of plain values, to out/<notebook>.json."""
     atomic_write(Path(out) / f"{notebook}.json", json.dumps(numbers, indent=2).encode())
 
 
-def versions():
+def versions() -> dict[str, str]:
     """The versions that decide a result, as {name: version}."""
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-image")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -1,18 +1,24 @@
 """From a run folder or a weights file to images."""
 
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import cast
+from weakref import WeakKeyDictionary
+
 import torch
+from torch import Tensor, nn
 
-from ctgan_utils import checkpoints, latents
-from ctgan_utils.config import from_dict
-from ctgan_utils.data import to_uint8
-from ctgan_utils.networks import build
-from ctgan_utils.runtime import REPOSITORY, UserError, nearest
+from ctgan_utils import latents
+from ctgan_utils.grey import to_uint8
+from ctgan_utils.runtime import SHIPPED, UserError, nearest
+from ctgan_utils.systems import System, from_dict
+from ctgan_utils.training import checkpoints
 
-SHIPPED = REPOSITORY / "data" / "checkpoints"
+SYSTEM_OF: MutableMapping[nn.Module, System] = WeakKeyDictionary()  # of the generators that were loaded
 
 
-def load_generator(path):
-    """(G_ema, its Experiment) from a run folder or a .safetensors file, ready to sample from.
+def load_generator(path: Path | str) -> tuple[nn.Module, System]:
+    """(G_ema, its System) from a run folder or a .safetensors file, ready to sample from.
 
     Raises UserError if there is no such file, or if it is not one of ours.
     """
@@ -20,14 +26,15 @@ def load_generator(path):
     metadata = checkpoints.read_metadata(path)
     if "experiment" not in metadata:
         raise UserError(f"{path}: names no experiment; give a run folder or weights that 'train' wrote")
-    experiment = from_dict(metadata["experiment"])
-    G, _ = build(experiment)
+    system = from_dict(metadata["experiment"])
+    G, _ = system.networks()
     checkpoints.load_weights(path, {"G_ema": G})
-    return G.eval().requires_grad_(False), experiment
+    SYSTEM_OF[G] = system
+    return G.eval().requires_grad_(False), system
 
 
-def load_shipped(name):
-    """(G_ema, its Experiment) of an experiment that the course ships, trained on the phantom.
+def load_shipped(name: str) -> tuple[nn.Module, System]:
+    """(G_ema, its System) of an experiment that the course ships, trained on the phantom.
 
     Raises UserError for another name.
     """
@@ -39,13 +46,25 @@ def load_shipped(name):
 
 
 @torch.no_grad()
-def sample(G, n, seed=0, truncation=None, batch_size=256):
-    """n generated images, uint8 [n, 1, S, S]; image k follows from (seed, truncation, k) alone."""
-    rng = torch.Generator().manual_seed(seed)
-    z = (
-        latents.normal(n, G.z_dim, rng)
-        if truncation is None
-        else latents.truncated_normal(n, G.z_dim, truncation, rng)
-    )
+def sample(
+    G: nn.Module,
+    n: int,
+    seed: int = 0,
+    truncation: float | None = None,
+    batch_size: int = 256,
+    given: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """n generated images, uint8 [n, 1, S, S]; image k follows from (seed, truncation, k) alone.
+
+    G is a generator that load_generator returned, or any network from latents [N, z_dim] to images. given
+    takes the place of what the system would draw, such as the classes {"wanted": int64 [n]}.
+    """
+    system = SYSTEM_OF.get(G) or System(z_dim=cast(int, G.z_dim))
+    noise = system.noise(n, torch.Generator().manual_seed(seed))
+    if truncation is not None:
+        rng = torch.Generator().manual_seed(seed)
+        noise["z"] = latents.truncated_normal(n, system.z_dim, truncation, rng)
+    noise |= dict(given or {})
     device = next(G.parameters()).device
-    return torch.cat([to_uint8(G(part.to(device))).cpu() for part in z.split(batch_size)])
+    parts = zip(*(tensor.to(device).split(batch_size) for tensor in noise.values()))
+    return torch.cat([to_uint8(system.generate(G, dict(zip(noise, part)))).cpu() for part in parts])

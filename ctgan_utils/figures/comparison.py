@@ -1,12 +1,18 @@
 """Figures that compare systems: reported scores, seeds, budgets."""
 
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
 from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure
 
 
-def scores_figure(names, epochs, scores, caption):
+def scores_figure(
+    names: Sequence[str], epochs: Sequence[float], scores: Sequence[float | None], caption: str
+) -> Figure:
     """A reported score over the epochs it took; names label the points, scores of None are left out."""
     fig, axis = new_figure(figsize=(6.5, 3.2))
-    points = [point for point in zip(epochs, scores, names) if point[1] is not None]
+    points = [(x, y, name) for x, y, name in zip(epochs, scores, names) if y is not None]
     for x, y, name in points:
         axis.plot(x, y, "o", color=FAKE)
         below = any(other == x and above > y for other, above, _ in points)
@@ -16,7 +22,9 @@ def scores_figure(names, epochs, scores, caption):
     return add_caption(fig, caption)
 
 
-def seeds_figure(values, floors, caption, label="FD-ct"):
+def seeds_figure(
+    values: Mapping[str, Sequence[float]], floors: Mapping[str, float], caption: str, label: str = "FD-ct"
+) -> Figure:
     """Values {system: one for each seed} as points, their mean as a line; floors {system: of real slices}."""
     fig, axis = new_figure(figsize=(6.5, 0.34 * len(values) + 1))
     for k, (name, seeds) in enumerate(values.items()):
@@ -30,7 +38,12 @@ def seeds_figure(values, floors, caption, label="FD-ct"):
     return add_caption(fig, caption)
 
 
-def budget_figure(curves, floor, caption, label="FD-ct"):
+def budget_figure(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    floor: float,
+    caption: str,
+    label: str = "FD-ct",
+) -> Figure:
     """Curves {system: (images seen, values)} and the floor of real slices."""
     fig, axis = new_figure(figsize=(6.5, 3.2))
     for name, (images, values) in curves.items():

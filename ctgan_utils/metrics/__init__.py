@@ -8,6 +8,7 @@ from ctgan_utils.metrics.frechet import (
     frechet_extrapolated,
     frechet_floor,
     frechet_interval,
+    gaussian_samples,
 )
 from ctgan_utils.metrics.images import (
     edge_density,
@@ -41,6 +42,7 @@ __all__ = [
     "frechet_extrapolated",
     "frechet_floor",
     "frechet_interval",
+    "gaussian_samples",
     "grey_level_distance",
     "kernel_distance",
     "kernel_distance_subsets",

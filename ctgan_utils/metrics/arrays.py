@@ -1,9 +1,12 @@
 """The checks that every measure on feature arrays and on images makes first."""
 
 import numpy as np
+from torch import Tensor
+
+Images = np.ndarray | Tensor  # uint8 [N, 1, H, W] or [N, H, W]
 
 
-def checked_features(*sets, rows=2):
+def checked_features(*sets: np.ndarray, rows: int = 2) -> list[np.ndarray]:
     """The feature arrays [N, d], each as float64, in a list.
 
     Raises ValueError for another shape, fewer than `rows` rows, unequal d, or values that are not finite.
@@ -21,7 +24,7 @@ def checked_features(*sets, rows=2):
     return [array.astype(np.float64, copy=False) for array in arrays]
 
 
-def checked_images(*sets):
+def checked_images(*sets: Images) -> list[np.ndarray]:
     """Each set of images, uint8 [N, 1, H, W] or [N, H, W], array or tensor, as an array [N, H, W], in a list.
 
     Raises ValueError for other types and shapes, for no images, and for images of unequal size.

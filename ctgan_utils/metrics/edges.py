@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import label, maximum_filter
 
 
-def edge_precision_recall(found, true, tolerance=1):
+def edge_precision_recall(found: np.ndarray, true: np.ndarray, tolerance: int = 1) -> tuple[float, float]:
     """(precision, recall) of found edges against true ones, bool [N, H, W], pooled over the images.
 
     Precision is the share of found pixels with a true one at most `tolerance` pixels away along both axes;
@@ -17,10 +17,11 @@ def edge_precision_recall(found, true, tolerance=1):
         raise ValueError(f"edge maps [N, H, W] of one shape are needed, not {found.shape} and {true.shape}")
     near_found, near_true = (maximum_filter(e, (1, *2 * [2 * tolerance + 1])) for e in (found, true))
     pairs = ((found & near_true, found), (true & near_found, true))
-    return tuple(float(hits.sum() / part.sum()) if part.any() else float("nan") for hits, part in pairs)
+    precision, recall = (float(h.sum() / part.sum()) if part.any() else float("nan") for h, part in pairs)
+    return precision, recall
 
 
-def edge_continuity(edges, length=10):
+def edge_continuity(edges: np.ndarray, length: int = 10) -> float:
     """Share of edge pixels of bool [N, H, W] that lie in a connected piece of `length` or more pixels.
 
     Neighbours are the eight around a pixel. 1: long lines only; 0: crumbs only; nan: no edge at all. Give

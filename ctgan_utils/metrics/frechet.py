@@ -1,5 +1,6 @@
 """The Fréchet distance between two feature arrays [N, d], and what belongs beside it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +22,13 @@ class GaussianStatistics:
     factor: np.ndarray
 
     @classmethod
-    def of(cls, features):
+    def of(cls, features: np.ndarray) -> "GaussianStatistics":
         """Of an array [N, d]. Raises ValueError for fewer than two rows or values that are not finite."""
         (features,) = checked_features(features)
         mean = features.mean(0)
         return cls(len(features), mean, _at_most_square(features - mean))
 
-    def __add__(self, other):
+    def __add__(self, other: "GaussianStatistics") -> "GaussianStatistics":
         """Of both sets together, as if their features had been in one array (Chan, Golub, LeVeque 1979).
 
         So that a stream, or several processes, come to the same number as one.
@@ -38,7 +39,7 @@ class GaussianStatistics:
         return GaussianStatistics(n, mean, _at_most_square(np.vstack([self.factor, other.factor, between])))
 
 
-def _at_most_square(factor):
+def _at_most_square(factor: np.ndarray) -> np.ndarray:
     """R with the same R'R in at most as many rows as columns."""
     if len(factor) <= factor.shape[1]:
         return factor
@@ -48,7 +49,7 @@ def _at_most_square(factor):
     return torch.linalg.qr(torch.from_numpy(factor), mode="r").R.numpy()
 
 
-def _sum_of_singular_values(matrix):
+def _sum_of_singular_values(matrix: np.ndarray) -> float:
     """Of a square matrix M; from the eigenvalues of MM', a third of the time, where these have the digits."""
     squares = torch.linalg.eigvalsh(torch.from_numpy(matrix @ matrix.T))
     rounding = np.finfo(float).eps * squares[-1]
@@ -58,7 +59,7 @@ def _sum_of_singular_values(matrix):
     return torch.linalg.svdvals(torch.from_numpy(matrix)).sum().item()
 
 
-def frechet_distance(x, y):
+def frechet_distance(x: np.ndarray | GaussianStatistics, y: np.ndarray | GaussianStatistics) -> float:
     """Fréchet distance between Gaussians fitted to two feature arrays [N, d] and [M, d], or to their
     GaussianStatistics.
 
@@ -82,7 +83,15 @@ def frechet_distance(x, y):
     return max(0.0, float(mean_gap + (a**2).sum() + (b**2).sum() - 2 * cross))
 
 
-def frechet_floor(features, n, seed=0):
+def gaussian_samples(features: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n draws, float64 [n, d], from the Gaussian fitted to features [N, d], as the distance sees them.
+
+    It has the features' mean and unbiased covariance (thesis 4.3.1); n need not be N, nor N exceed d.
+    """
+    return rng.multivariate_normal(features.mean(0), np.cov(features, rowvar=False), n, method="eigh")
+
+
+def frechet_floor(features: np.ndarray, n: int, seed: int = 0) -> float:
     """The distance between two disjoint random sets of n of the features: what sampling alone yields.
 
     A generator can't be told from the data once it comes down to this. Raises ValueError if 2 n > N.
@@ -93,7 +102,13 @@ def frechet_floor(features, n, seed=0):
     return frechet_distance(features[order[:n]], features[order[n : 2 * n]])
 
 
-def frechet_interval(x, y, resamples=100, seed=0, progress=None):
+def frechet_interval(
+    x: np.ndarray,
+    y: np.ndarray,
+    resamples: int = 100,
+    seed: int = 0,
+    progress: Callable[[], object] | None = None,
+) -> tuple[float, float]:
     """The 95 % interval of the distance at this number of images: (low, high).
 
     The distance plus and minus 1.96 standard deviations over bootstrap resamples (Efron 1979). It tells what
@@ -105,11 +120,13 @@ def frechet_interval(x, y, resamples=100, seed=0, progress=None):
         values.append(frechet_distance(*(f[rng.integers(len(f), size=len(f))] for f in (x, y))))
         if progress:
             progress()
-    distance, spread = frechet_distance(x, y), 1.96 * np.std(values, ddof=1)
+    distance, spread = frechet_distance(x, y), 1.96 * float(np.std(values, ddof=1))
     return max(0.0, distance - spread), distance + spread
 
 
-def frechet_curve(x, y, sizes, draws=5, seed=0):
+def frechet_curve(
+    x: np.ndarray, y: np.ndarray, sizes: Iterable[int], draws: int = 5, seed: int = 0
+) -> np.ndarray:
     """Distances [len(sizes), draws] between random sets of so many features of each array."""
     rng = np.random.default_rng(seed)
     return np.array(
@@ -120,7 +137,7 @@ def frechet_curve(x, y, sizes, draws=5, seed=0):
     )
 
 
-def frechet_extrapolated(x, y, points=10, seed=0):
+def frechet_extrapolated(x: np.ndarray, y: np.ndarray, points: int = 10, seed: int = 0) -> float:
     """The distance at infinitely many images: where a line through distances over 1/n meets 1/n = 0.
 
     The distance at n images is too large by an amount that falls as 1/n (Chong and Forsyth 2020, section 3);

@@ -1,9 +1,12 @@
 """Measures on images: spectra, grey levels, edges, structure at several scales."""
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import correlate1d, gaussian_filter
 
-from ctgan_utils.metrics.arrays import checked_images
+from ctgan_utils.metrics.arrays import Images, checked_images
 
 BLOCK = 64  # images held as floats at once
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
@@ -11,7 +14,7 @@ PATCH, PATCHES, DIRECTIONS = 7, 128, 512  # side, number per image, projections:
 SCALE_WEIGHTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333  # finest scale first: Wang 2003, section 3.2
 
 
-def radial_power_spectrum(images):
+def radial_power_spectrum(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies [K] in cycles per pixel, 0 to 0.5, and the mean power of images [N, H, H] at each.
 
     The squared discrete Fourier transform, in squared grey levels per pixel, averaged over images, then over
@@ -30,13 +33,13 @@ def radial_power_spectrum(images):
     return np.arange(size // 2 + 1) / size, total[: size // 2 + 1]
 
 
-def grey_level_distance(x, y):
+def grey_level_distance(x: Images, y: Images) -> float:
     """Earth mover's distance of the grey levels of uint8 images x and y, of any shape, in grey levels."""
     shares = [np.bincount(levels, minlength=256) / len(levels) for levels in map(np.ravel, (x, y))]
     return float(np.abs(np.cumsum(shares[0] - shares[1])).sum())
 
 
-def edge_density(images, threshold):
+def edge_density(images: Images, threshold: float) -> float:
     """Share of pixels of uint8 images [N, 1, H, W] or [N, H, W] on an edge, averaged over images.
 
     There the Sobel gradient is larger than `threshold`, in grey levels per pixel: a ramp that gains one grey
@@ -53,17 +56,17 @@ def edge_density(images, threshold):
     return float(edges / (len(images) * (images.shape[1] - 2) * (images.shape[2] - 2)))
 
 
-def filtered(images, down, across):
+def filtered(images: np.ndarray, down: ArrayLike, across: ArrayLike) -> np.ndarray:
     """Images [N, H, W] filtered along columns, then along rows, mirrored beyond the outermost pixels."""
     return correlate1d(correlate1d(images, down, 1, mode="mirror"), across, 2, mode="mirror")
 
 
-def _float_blocks(images):
+def _float_blocks(images: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(images), BLOCK):
         yield images[start : start + BLOCK].astype(np.float32)
 
 
-def sliced_wasserstein(x, y, seed=0):
+def sliced_wasserstein(x: Images, y: Images, seed: int = 0) -> dict[int, float]:
     """Sliced Wasserstein distance of two sets of uint8 images at each resolution: {side: distance x 10^3}.
 
     x and y are as many square images, [N, 1, H, H] or [N, H, H]. From each level of the Laplacian pyramid, H
@@ -88,7 +91,7 @@ def sliced_wasserstein(x, y, seed=0):
     return distances
 
 
-def laplacian_level(images, level, levels):
+def laplacian_level(images: np.ndarray, level: int, levels: int) -> np.ndarray:
     """One level of the Laplacian pyramid of float images [N, H, W], at 1 / 2^level of their side (Burt 1983).
 
     It holds what the next level, enlarged, lacks; the last of `levels` holds the rest. Together they add up
@@ -99,17 +102,17 @@ def laplacian_level(images, level, levels):
     return images if level == levels - 1 else images - enlarged(reduced(images))
 
 
-def reduced(images):
+def reduced(images: np.ndarray) -> np.ndarray:
     return filtered(images, BINOMIAL, BINOMIAL)[:, ::2, ::2]
 
 
-def enlarged(images):
+def enlarged(images: np.ndarray) -> np.ndarray:
     spread = np.zeros((len(images), 2 * images.shape[1], 2 * images.shape[2]), images.dtype)
     spread[:, ::2, ::2] = images
     return 4 * filtered(spread, BINOMIAL, BINOMIAL)
 
 
-def _patches(images, levels, level, corners):
+def _patches(images: np.ndarray, levels: int, level: int, corners: np.ndarray) -> np.ndarray:
     """Normalised patches float32 [N * 128, 49] of one level of the pyramid, at corners [2, N, 128]."""
     parts = []
     for k, block in enumerate(_float_blocks(images)):
@@ -122,7 +125,7 @@ def _patches(images, levels, level, corners):
     return patches / max(patches.std(), np.finfo(np.float32).tiny)
 
 
-def _mean_projected_distance(a, b, rng):
+def _mean_projected_distance(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> float:
     """Mean difference of the sorted projections of a and b [N, d], over random directions."""
     total = 0.0
     for _ in range(DIRECTIONS // 16):
@@ -132,7 +135,7 @@ def _mean_projected_distance(a, b, rng):
     return float(total / (DIRECTIONS // 16))
 
 
-def ms_ssim(x, y):
+def ms_ssim(x: Images, y: Images) -> np.ndarray:
     """Multi-scale structural similarity [N] of pairs of uint8 images [N, 1, H, W] or [N, H, W]; 1: equal.
 
     Five scales, each half the last, with Wang 2003's weights (equation 7), a Gaussian window of 11x11
@@ -158,7 +161,7 @@ def ms_ssim(x, y):
     return np.concatenate(values)
 
 
-def _similarity_maps(a, b):
+def _similarity_maps(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Luminance, and contrast times structure, of each window (Wang 2004, equations 6 and 13)."""
     mean_a, mean_b = _window_mean(a), _window_mean(b)
     variances = (_window_mean(a * a) - mean_a**2) + (_window_mean(b * b) - mean_b**2)
@@ -168,17 +171,17 @@ def _similarity_maps(a, b):
     return luminance, (2 * covariance + c2) / (variances + c2)
 
 
-def _window_mean(images):
+def _window_mean(images: np.ndarray) -> np.ndarray:
     return gaussian_filter(images, (0, 1.5, 1.5), truncate=3.5)[:, 5:-5, 5:-5]  # 3.5: 11 pixels
 
 
-def _halved(images):
+def _halved(images: np.ndarray) -> np.ndarray:
     """The means of 2x2 pixels; a last odd row or column is left out."""
     n, height, width = images.shape[0], images.shape[1] // 2, images.shape[2] // 2
     return images[:, : 2 * height, : 2 * width].reshape(n, height, 2, width, 2).mean((2, 4))
 
 
-def ms_ssim_diversity(images, pairs=1000, seed=0):
+def ms_ssim_diversity(images: Images, pairs: int = 1000, seed: int = 0) -> float:
     """Mean multi-scale structural similarity of random pairs of different images: lower is more varied.
 
     uint8 images [N, 1, H, W] or [N, H, W] (Odena 2017, section 4.2, where pairs are of one class). Raises

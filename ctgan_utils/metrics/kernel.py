@@ -7,7 +7,7 @@ from ctgan_utils.metrics.arrays import checked_features
 BLOCK = 512  # rows of the kernel matrix held at once
 
 
-def kernel_distance(x, y):
+def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
     """Squared maximum mean discrepancy of two feature arrays [N, d] and [M, d], by a cubic kernel.
 
     mean k(x, x') + mean k(y, y') - 2 mean k(x, y) over all pairs of different rows, with
@@ -21,13 +21,13 @@ def kernel_distance(x, y):
     return float(_mean_within(x) + _mean_within(y) - 2 * cross)
 
 
-def _mean_within(x):
+def _mean_within(x: np.ndarray) -> float:
     """The mean kernel of all pairs of different rows."""
     diagonal = ((np.einsum("nd,nd->n", x, x) / x.shape[1] + 1) ** 3).sum()
     return (_kernel_sum(x, x) - diagonal) / (len(x) * (len(x) - 1))
 
 
-def _kernel_sum(x, y):
+def _kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
     total = 0.0
     for start in range(0, len(x), BLOCK):
         kernel = x[start : start + BLOCK] @ y.T / x.shape[1] + 1
@@ -35,7 +35,9 @@ def _kernel_sum(x, y):
     return total
 
 
-def kernel_distance_subsets(x, y, subsets=100, size=1000, seed=0):
+def kernel_distance_subsets(
+    x: np.ndarray, y: np.ndarray, subsets: int = 100, size: int = 1000, seed: int = 0
+) -> tuple[float, float]:
     """Mean and standard deviation of the kernel distance over random subsets, as KID is mostly printed.
 
     Each subset holds `size` rows of x and of y, drawn without replacement (Binkowski 2018, section 4). The

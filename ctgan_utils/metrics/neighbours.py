@@ -5,6 +5,8 @@ the nearest are computed again from the differences, which near-copies need. All
 of other shapes, unequal d, values that are not finite, and more neighbours than there are.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from scipy.stats import mannwhitneyu
@@ -15,7 +17,9 @@ BLOCK = 256  # rows of the distance matrix held at once
 ROUNDING = 1e-12  # of the largest squared norm: distances closer than that are equal
 
 
-def nearest_distances(queries, references, k=1, same=False):
+def nearest_distances(
+    queries: np.ndarray, references: np.ndarray, k: int = 1, same: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Distances [N, k] of queries [N, d] to their k nearest references [M, d], nearest first; indices [N, k].
 
     With same=True the queries are the references, and no row is its own neighbour.
@@ -34,18 +38,18 @@ def nearest_distances(queries, references, k=1, same=False):
     return distances, indices
 
 
-def _squared_distances(queries, references):
+def _squared_distances(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[slice, torch.Tensor]]:
     """Blocks of the matrix of squared distances: each its rows, a slice, and a float64 tensor [rows, M]."""
     centre = references.mean(0)  # smaller norms cancel less
-    queries, references = torch.from_numpy(queries - centre), torch.from_numpy(references - centre)
-    norms = torch.linalg.vector_norm(references, dim=1).square()
-    for start in range(0, len(queries), BLOCK):
-        part = queries[start : start + BLOCK]
-        squared = torch.addmm(norms[None], part, references.T, alpha=-2)
+    x, y = torch.from_numpy(queries - centre), torch.from_numpy(references - centre)
+    norms = torch.linalg.vector_norm(y, dim=1).square()
+    for start in range(0, len(x), BLOCK):
+        part = x[start : start + BLOCK]
+        squared = torch.addmm(norms[None], part, y.T, alpha=-2)
         yield slice(start, start + len(part)), squared.add_(part.square().sum(1, keepdim=True))
 
 
-def precision_recall(real, fake, k=3):
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
     """Improved precision and recall of fake [M, d] against real [N, d], both in [0, 1].
 
     Precision is the share of fake rows that lie in a ball around some real row, as wide as the distance to
@@ -57,7 +61,7 @@ def precision_recall(real, fake, k=3):
     return float(precision), float(recall)
 
 
-def density_coverage(real, fake, k=5):
+def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[float, float]:
     """Density and coverage of fake [M, d] against real [N, d].
 
     Density is the number of real rows' balls, as in precision_recall, that hold a fake row, averaged over
@@ -69,7 +73,7 @@ def density_coverage(real, fake, k=5):
     return float(holding.mean() / k), float(holds.mean())
 
 
-def _balls(centres, points, k):
+def _balls(centres: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """How many of the centres' k-neighbour balls hold each point, [M], and if each ball holds one, bool [N].
 
     A ball is closed: a point on its edge, up to rounding, is held.
@@ -86,7 +90,7 @@ def _balls(centres, points, k):
     return holding, holds
 
 
-def nearest_neighbour_accuracy(real, fake, seed=0):
+def nearest_neighbour_accuracy(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> float:
     """Accuracy of guessing which set a row is from by its nearest other row: a two-sample test.
 
     The leave-one-out accuracy of the 1-nearest-neighbour classifier on real [N, d] and fake [M, d] together
@@ -103,11 +107,11 @@ def nearest_neighbour_accuracy(real, fake, seed=0):
     return float(((gaps > 0) + 0.5 * (gaps == 0)).mean())
 
 
-def _drawn(rows, n, rng):
+def _drawn(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     return rows if len(rows) == n else rows[rng.choice(len(rows), n, replace=False)]
 
 
-def memorisation_ratio(fake, train, held_out, seed=0):
+def memorisation_ratio(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0) -> float:
     """Distance of a fake row to the nearest training row over that to the nearest held-out row, the median.
 
     About 1 for a generator that has learnt the distribution, far below 1 for one that copies, and about 1
@@ -129,7 +133,7 @@ def memorisation_ratio(fake, train, held_out, seed=0):
     return float(np.median(ratios) * by_numbers[1] / by_numbers[0])
 
 
-def copied_share(fake, train, held_out, quantile=0.01):
+def copied_share(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray, quantile: float = 0.01) -> float:
     """Share of fake rows that are as near to the training set as only a `quantile` of held-out rows are.
 
     A generator that has learnt the distribution yields `quantile`, for any numbers of rows. Images smoother
@@ -144,7 +148,7 @@ def copied_share(fake, train, held_out, quantile=0.01):
     return float((nearest_distances(fake, train)[0] < threshold).mean())
 
 
-def data_copying_z(fake, train, held_out):
+def data_copying_z(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
     """Z_U of the test for data-copying (Meehan 2020, the global test: C_T with the whole space as one cell).
 
     The Mann-Whitney statistic of the distances to the training set, of fake rows against held-out rows, in

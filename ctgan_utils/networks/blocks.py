@@ -1,26 +1,25 @@
 """The parts from which generators and critics are composed."""
 
-from torch import nn
-
-from ctgan_utils.filters import LearnableKernel
+import torch
+from torch import Tensor, nn
 
 
 class LinearStem(nn.Module):
     """z [N, z_dim] -> [N, channels, 4, 4] by one linear layer, without an activation (thesis 3.2.1)."""
 
-    def __init__(self, z_dim, channels):
+    def __init__(self, z_dim: int, channels: int) -> None:
         super().__init__()
         self.channels = channels
         self.linear = nn.Linear(z_dim, channels * 4 * 4)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return self.linear(z).unflatten(1, (self.channels, 4, 4))
 
 
 class ConvStem(nn.Sequential):
     """z [N, z_dim] -> [N, channels, 4, 4] by a transposed convolution of one pixel (Radford 2015)."""
 
-    def __init__(self, z_dim, channels):
+    def __init__(self, z_dim: int, channels: int) -> None:
         super().__init__(
             nn.Unflatten(1, (z_dim, 1, 1)),
             nn.ConvTranspose2d(z_dim, channels, kernel_size=4, bias=False),
@@ -29,19 +28,44 @@ class ConvStem(nn.Sequential):
         )
 
 
+class LearnableKernel(nn.Module):
+    """A k x k kernel, drawn from N(0, 1) or the identity, then learned, convolved with a [N, C, H, W] map.
+
+    One kernel serves every channel, there is no bias and the size is kept (thesis 3.1.1; equation 3.3,
+    second line). Figure 3.1 shows it as a surface: `kernel[0, 0]`.
+    """
+
+    def __init__(self, size: int, init: str = "normal") -> None:
+        super().__init__()
+        values = torch.randn(1, 1, size, size)
+        if init == "identity":
+            values = torch.zeros(1, 1, size, size)
+            values[..., size // 2, size // 2] = 1
+        self.kernel = nn.Parameter(values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        weight = self.kernel.expand(channels, 1, -1, -1)
+        return nn.functional.conv2d(x, weight, padding=self.kernel.shape[-1] // 2, groups=channels)
+
+
 class FirstAddition(nn.Module):
     """x1 = F1(x) + x on the 4x4 map, then the learnable kernel, if any (equation 3.3, lines 1 and 2).
 
     Without F1, the kernel alone (thesis 3.1.1). `place` is "after" the sum, as printed, or "before" it.
     """
 
-    def __init__(self, channels, convolved, kernel_size, kernel_init, place):
+    def __init__(
+        self, channels: int, convolved: bool, kernel_size: int, kernel_init: str, place: str
+    ) -> None:
         super().__init__()
         self.F = nn.Conv2d(channels, channels, kernel_size=3, padding=1) if convolved else None
-        self.kernel = LearnableKernel(kernel_size, kernel_init) if kernel_size else nn.Identity()
+        self.kernel: LearnableKernel | nn.Identity = (
+            LearnableKernel(kernel_size, kernel_init) if kernel_size else nn.Identity()
+        )
         self.place = place
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.place == "before":
             x = self.kernel(x)
         if self.F is not None:
@@ -56,17 +80,17 @@ class InterpolatedAddition(nn.Module):
     the other leaves alone, channels or pixels, so the result is the same for a quarter of the work.
     """
 
-    def __init__(self, in_channels, out_channels, scale, mode):
+    def __init__(self, in_channels: int, out_channels: int, scale: int, mode: str) -> None:
         super().__init__()
         self.project = nn.Conv2d(in_channels, out_channels, kernel_size=1)
         smooth = {} if mode == "nearest" else {"align_corners": False}
         self.up = nn.Upsample(scale_factor=scale, mode=mode, **smooth)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.up(self.project(x))
 
 
-def upsampling_convolution(kind, in_channels, out_channels, bias):
+def upsampling_convolution(kind: str, in_channels: int, out_channels: int, bias: bool) -> nn.Module:
     """A convolution to twice the resolution: "transposed" (Radford 2015) or "resize" (Odena 2016)."""
     if kind == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1, bias=bias)
@@ -88,7 +112,17 @@ class UpBlock(nn.Module):
     levels    P(up(x)) + P'(up(e)), of the Larger GAN V2 (3.2.3, equation 3.3): e is the layer before x
     """
 
-    def __init__(self, in_channels, out_channels, *, additions, mode, upsampling, last=False, earlier=None):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        additions: str,
+        mode: str,
+        upsampling: str,
+        last: bool = False,
+        earlier: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         normalisation = nn.Identity() if last else nn.BatchNorm2d(out_channels)
         self.F = nn.Sequential(
@@ -98,15 +132,16 @@ class UpBlock(nn.Module):
         self.additions = nn.ModuleList(
             InterpolatedAddition(in_channels, out_channels, 2, mode) for _ in range(count)
         )
-        self.earlier = None
+        self.earlier: InterpolatedAddition | None = None
         if additions == "levels":
+            assert earlier is not None
             channels, scale = earlier
             self.earlier = InterpolatedAddition(channels, out_channels, scale, mode)
         self.factor = 2 if additions == "doubled" else 1
         self.after = additions == "around" and not last
         self.activation = nn.Tanh() if last else nn.ReLU()
 
-    def forward(self, x, earlier=None):
+    def forward(self, x: Tensor, earlier: Tensor | None = None) -> Tensor:
         added = self.factor * sum(addition(x) for addition in self.additions)
         if self.earlier is not None:
             added = added + self.earlier(earlier)
@@ -114,7 +149,30 @@ class UpBlock(nn.Module):
         return out + added if self.after else out
 
 
-def adain(x, y, eps=1e-5):
+class ResizeBlock(nn.Module):
+    """A step to twice the resolution: y = relu(F(up(x)) + P(up(x))), then relu(y + M(y)).
+
+    F is a convolution of the nearest-neighbour enlargement (Odena 2016), P the interpolated addition of the
+    thesis (3.1.2), M a convolution at the new resolution (a residual block, He 2016); F and M end in batch
+    normalisation.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        up = upsampling_convolution("resize", in_channels, out_channels, bias=False)
+        self.F = nn.Sequential(*up.children(), nn.BatchNorm2d(out_channels))
+        self.P = InterpolatedAddition(in_channels, out_channels, 2, "bilinear")
+        self.mix = nn.Sequential(
+            nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.F(x) + self.P(x))
+        return torch.relu(x + self.mix(x))
+
+
+def adain(x: Tensor, y: Tensor, eps: float = 1e-5) -> Tensor:
     """Adaptive instance normalisation of content x to style y, [N, C, H, W] (Huang and Belongie 2017).
 
     Each channel of each image of x gets the mean and the standard deviation that y has there (thesis A.2).
@@ -125,7 +183,7 @@ def adain(x, y, eps=1e-5):
     return y.std((2, 3), correction=0, keepdim=True) * normalised + y.mean((2, 3), keepdim=True)
 
 
-def initialise(module):
+def initialise(module: nn.Module) -> None:
     """Convolutions from N(0, 0.02), batch normalisation from N(1, 0.02), biases 0 (Radford 2015)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -135,3 +193,9 @@ def initialise(module):
         return
     if module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+def initialise_he(module: nn.Module) -> None:
+    """Convolutions so that a leaky ReLU of slope 0.2 keeps the variance of its input (He 2015)."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, 0.2)

@@ -1,14 +1,15 @@
 """Critics: from images to one score each, without a sigmoid."""
 
 import math
+from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ctgan_utils.networks.blocks import initialise
 
 # Of [N, C, H, W] maps. Layer normalisation is over C, H and W of each image, as Gulrajani 2017 has it.
-NORMALISATIONS = {
+NORMALISATIONS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),
     "batch": nn.BatchNorm2d,
     "layer": lambda channels: nn.GroupNorm(1, channels),
@@ -25,11 +26,11 @@ class ConvCritic(nn.Module):
     the images of a batch together, and the gradient penalty is per image (Gulrajani 2017, 4).
     """
 
-    def __init__(self, image_size=64, width=64, norm="none"):
+    def __init__(self, image_size: int = 64, width: int = 64, norm: str = "none") -> None:
         super().__init__()
         halvings = int(math.log2(image_size // 4))
         channels = [1, *(width * 2**k for k in range(halvings))]
-        layers = []
+        layers: list[nn.Module] = []
         for k, (before, after) in enumerate(zip(channels, channels[1:])):
             kind = norm if k else "none"
             shifted = kind in ("none", "layer")  # the others would take a channel's bias out again
@@ -42,7 +43,7 @@ class ConvCritic(nn.Module):
         self.score = nn.Conv2d(channels[-1], 1, kernel_size=4)
         self.apply(initialise)
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         features = self.layers(images)
         with torch.autocast(images.device.type, enabled=False):  # bf16 would round scores to three digits
             return self.score(features.float()).flatten()

@@ -6,23 +6,25 @@ consecutive slices vary smoothly along the body axis, and in four classes named 
 CT KIDNEY data set (Islam et al., Scientific Reports 12:11440, 2022).
 
 How a stack is made: ``patients`` draws a patient; ``anatomy`` paints the tissues as labels and Hounsfield
-units on a ``canvas``; ``acquisition`` scans them, from projections to filtered back-projection; ``window``
-turns Hounsfield units into grey levels.
+units on a ``canvas``; ``acquisition`` scans them, from projections to filtered back-projection;
+``grey.window`` turns Hounsfield units into grey levels.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from ctgan_utils.grey import window
 from ctgan_utils.phantom.acquisition import acquire, system_matrix
 from ctgan_utils.phantom.anatomy import draw_anatomy, halve
-from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, LESIONS, TISSUES, draw_patient
+from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, LESIONS, TISSUES, Patient, draw_patient
 from ctgan_utils.runtime import UserError
 
-__all__ = ["CLASSES", "CLASS_COUNTS", "TISSUES", "Phantoms", "generate", "window"]
+__all__ = ["CLASSES", "CLASS_COUNTS", "TISSUES", "Phantoms", "generate"]
 
 SCANNED = 128  # slices are scanned with at least so many pixels a side, and then scaled down
 
@@ -31,7 +33,7 @@ SCANNED = 128  # slices are scanned with at least so many pixels a side, and the
 class Phantoms:
     """N slices with their ground truth.
 
-    images  uint8   [N, H, W]  grey levels: ``window(hu[i], *windows[i])``
+    images  uint8   [N, H, W]  grey levels: ``grey.window(hu[i], *windows[i])``
     hu      int16   [N, H, W]  Hounsfield units, with the scanner's blur and noise; see ``scale_down``
     labels  uint8   [N, H, W]  tissue filling most of the pixel, index into TISSUES
     masks   bool    [N, H, W]  the lesion: empty for class Normal, never empty for the others
@@ -51,15 +53,7 @@ class Phantoms:
     windows: np.ndarray
 
 
-def window(hu, center=40.0, width=400.0):
-    """Grey levels uint8 of Hounsfield units: linear from center - width/2 (0) to center + width/2 (255)."""
-    if not width > 0:
-        raise ValueError(f"window width must be positive, got {width}")
-    grey = (np.asarray(hu, np.float32) - np.float32(center - width / 2)) * np.float32(255 / width)
-    return np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
-
-
-def scale_down(hu, size, black):
+def scale_down(hu: np.ndarray, size: int, black: float) -> np.ndarray:
     """Hounsfield units float32 [slices, m, m] at size x size, m a multiple of size, as data sets are scaled
     down: after windowing.
 
@@ -69,12 +63,21 @@ def scale_down(hu, size, black):
     if hu.shape[-1] == size:
         return hu
     factor, raised = hu.shape[-1] // size, np.maximum(hu, black)
-    shown = np.stack([Image.fromarray(s).resize((size, size), Image.Resampling.LANCZOS) for s in raised])
-    lit, mean = (np.stack([Image.fromarray(s).reduce(factor) for s in stack]) for stack in (raised, hu))
+    lanczos = Image.Resampling.LANCZOS
+    shown = np.stack([np.asarray(Image.fromarray(s).resize((size, size), lanczos)) for s in raised])
+    lit, mean = (
+        np.stack([np.asarray(Image.fromarray(s).reduce(factor)) for s in stack]) for stack in (raised, hu)
+    )
     return np.where(lit > black + 1, np.maximum(shown, black), mean)  # 1 HU is less than a grey level
 
 
-def generate(n, size=64, seed=0, progress=None, workers=None):
+def generate(
+    n: int,
+    size: int = 64,
+    seed: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+    workers: int | None = None,
+) -> Phantoms:
     """Draws n slices of size x size pixels and returns them as Phantoms.
 
     Slice i depends on (seed, i, size) alone, so ``generate(n)`` begins with ``generate(k)`` for k < n;
@@ -98,12 +101,13 @@ def generate(n, size=64, seed=0, progress=None, workers=None):
     images, z, windows = np.zeros_like(labels), np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
     classes, patients = np.zeros(n, np.int64), np.zeros(n, np.int64)
     matrix = size << max(0, int(np.ceil(np.log2(SCANNED / size))))
-    drawn, starts = [], [0]
+    drawn: list[Patient] = []
+    starts = [0]
     while starts[-1] < n:
         drawn.append(draw_patient(seed, len(drawn)))
         starts.append(starts[-1] + len(drawn[-1].z))
 
-    def scan(index):
+    def scan(index: int) -> int:
         """Fills in the slices of a patient; returns their number."""
         p, start = drawn[index], starts[index]
         # whole stacks, even where only part is kept: the arithmetic must not depend on n

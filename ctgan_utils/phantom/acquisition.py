@@ -19,13 +19,13 @@ SHARPNESS = 3.0  # see `kernel`
 REFERENCE = 300.0  # mm of water in the beam for which the dose of `acquire` is stated
 
 
-def shape(size):
+def shape(size: int) -> tuple[int, int]:
     """Number of views and of detector elements for an image of size x size pixels, size even."""
     return 2 * size, 2 * int(np.ceil(np.sqrt(0.5) * size / PITCH))
 
 
 @lru_cache(maxsize=2)
-def system_matrix(size):
+def system_matrix(size: int) -> sparse.csr_array:
     """Share of each pixel that each strip covers, for the views between 0 and 45 degrees.
 
     Sparse float32 [size * size, views / 4 * elements]; the shares of a pixel in a view add up to 1. The other
@@ -36,7 +36,7 @@ def system_matrix(size):
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     base, top = (cos + sin) / 2, (cos - sin) / 2  # half the widths of a pixel's shadow, which is a trapezoid
 
-    def left(t):
+    def left(t: np.ndarray) -> np.ndarray:
         """Area of a pixel left of the line at t from its middle: the trapezoid, integrated."""
         bends = (base, 1), (top, -1), (-top, -1), (-base, 1)
         return sum(sign * np.maximum(t + at, 0) ** 2 for at, sign in bends) / (2 * cos * sin)
@@ -55,7 +55,7 @@ def system_matrix(size):
     return sparse.vstack(rows, format="csr")
 
 
-def project(mu, pixel):
+def project(mu: np.ndarray, pixel: float) -> np.ndarray:
     """Line integrals, float32 [..., views, elements], of mu [..., size, size] in 1/mm; pixel in mm."""
     size = mu.shape[-1]
     views, elements = shape(size)
@@ -69,7 +69,7 @@ def project(mu, pixel):
     return (sinogram * np.float32(pixel / PITCH)).reshape(*mu.shape[:-2], views, elements)
 
 
-def back_project(sinogram, size):
+def back_project(sinogram: np.ndarray, size: int) -> np.ndarray:
     """Smears a sinogram [..., views, elements] over an image, float32 [..., size, size].
 
     Every view adds to a pixel the mean over its shadow: the adjoint of `project` for pixels of PITCH mm.
@@ -84,7 +84,7 @@ def back_project(sinogram, size):
 
 
 @lru_cache
-def kernel(elements):
+def kernel(elements: int) -> np.ndarray:
     """The reconstruction filter's response at fft.rfftfreq(n) cycles per element, n >= 2 * elements: float32.
 
     The band-limited ramp (Kak and Slaney, eq. 61), for elements 1 mm wide and padded against wrap-around,
@@ -101,7 +101,7 @@ def kernel(elements):
     return response.astype(np.float32)
 
 
-def reconstruct(sinogram, size, pixel):
+def reconstruct(sinogram: np.ndarray, size: int, pixel: float) -> np.ndarray:
     """Attenuation, 1/mm, float32 [..., size, size], of line integrals [..., views, elements]; pixel in mm."""
     views, elements = shape(size)
     response = kernel(elements)
@@ -110,7 +110,7 @@ def reconstruct(sinogram, size, pixel):
     return back_project(filtered, size) * np.float32(np.pi / views / (PITCH * pixel))
 
 
-def detect(sinogram, photons, rng):
+def detect(sinogram: np.ndarray, photons: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Line integrals as counted, float32: photons per element (a number or an array) enter, a Poisson number
     arrives.
 
@@ -120,7 +120,7 @@ def detect(sinogram, photons, rng):
     return np.log(photons / np.maximum(counts, 1)).astype(np.float32)
 
 
-def acquire(hu, pixel, photons, rng):
+def acquire(hu: np.ndarray, pixel: float, photons: float, rng: np.random.Generator) -> np.ndarray:
     """What the scanner makes of Hounsfield units [slices, size, size], pixel in mm: float32, same shape.
 
     photons, per mm of detector in half a turn, is the dose with REFERENCE mm of water in the beam. Exposure

@@ -10,14 +10,14 @@ from ctgan_utils.phantom.bones import paint_iliac, paint_ribs, paint_spine
 from ctgan_utils.phantom.canvas import Canvas, capsule, ellipsoid
 from ctgan_utils.phantom.kidneys import paint_kidneys
 from ctgan_utils.phantom.organs import paint_bowel, paint_colon, paint_organs, paint_stomach, paint_vessels
-from ctgan_utils.phantom.patients import LESIONS, TISSUE_ID
+from ctgan_utils.phantom.patients import LESIONS, TISSUE_ID, Patient
 
 
-def paint_torso(c):
+def paint_torso(c: Canvas) -> None:
     """Skin, subcutaneous fat, muscle wall and fat-filled cavity; keeps distances c.wall and c.cavity."""
     p, rng = c.patient, c.rng
     at, (x, y, z) = c.view()
-    c.square, thick, groove = rng.uniform(0.05, 0.25), rng.uniform(8, 14), rng.uniform(2, 10)
+    c.square, flesh, furrow = rng.uniform(0.05, 0.25), rng.uniform(8, 14), rng.uniform(2, 10)
     wide, back = rng.uniform(-0.15, 0.3), rng.uniform(-0.3, 0.25)  # where the fat is thicker
     depth = np.float32(p.depth)
     u, v = x / 135, y / depth
@@ -26,13 +26,13 @@ def paint_torso(c):
     cos2, sin, cos = (u**2 - v**2) / f2, v / f, np.abs(u) / f
     rear = np.clip(sin, 0, 1)
     radius = f * (1 - c.square * (1 + rear) * (u * v / f2) ** 2)  # squarer at the back
-    groove = groove * rear * np.exp(-((x / 16) ** 2))
+    groove = furrow * rear * np.exp(-((x / 16) ** 2))
     c.wall = radius * (radius - 1) / np.sqrt((u / 135) ** 2 + (v / depth) ** 2 + np.float32(1e-9)) + groove
     # the two straight muscles in front, three flat ones at the sides; thinner under the ribs
     side = np.clip((cos - 0.5) / 0.3, 0, 1)
     straight = 0.3 + 0.75 * np.exp(-(((cos - 0.28) / 0.15) ** 2))
     thick = (
-        thick * (straight + (1.3 - straight) * side) * (1 - 0.55 * rear) * np.clip(1 - 0.006 * z, 0.6, 1.1)
+        flesh * (straight + (1.3 - straight) * side) * (1 - 0.55 * rear) * np.clip(1 - 0.006 * z, 0.6, 1.1)
     )
     c.cavity = c.wall + thick
     skin = c.wall - p.fat * (1 + wide * cos2 + back * sin) + 0.5 * groove
@@ -46,7 +46,7 @@ def paint_torso(c):
     c.paint(at, "visceral fat", c.cavity, 6)
 
 
-def paint_back(c):
+def paint_back(c: Canvas) -> None:
     """Psoas, quadratus lumborum and the muscles behind the spine, with fat between and, with age, in them."""
     p, s, bulk = c.patient, c.spine, c.rng.uniform(0.85, 1.15)
     grow = bulk * np.clip(1 - 0.011 * c.z, 0.45, 1.8)  # the psoas thickens downwards
@@ -72,7 +72,7 @@ def paint_back(c):
         c.paint(at, "intermuscular fat", np.maximum(septum, d + 2))
 
 
-def paint_table(c):
+def paint_table(c: Canvas) -> None:
     """Table top, a shallow trough, over a shell with double sides; rigid, not deformed with the body."""
     rng, u, v, body = c.rng, np.abs(c.axis[None, :]), c.axis[:, None], c.labels > 0
     scale = 1 / c.patient.stature
@@ -95,7 +95,7 @@ def paint_table(c):
     c.paint(..., "table", d)
 
 
-def halve(labels, lesion, tissue):
+def halve(labels: np.ndarray, lesion: np.ndarray, tissue: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Ground truth at half the matrix, from labels and the share of each pixel that the lesion covers, both
     [slices, 2 size, 2 size]: labels uint8 and masks bool. tissue is the lesion's, or None."""
     e, f, g, h = (labels[:, i::2, j::2] for i in (0, 1) for j in (0, 1))
@@ -103,14 +103,15 @@ def halve(labels, lesion, tissue):
     labels = np.where((e == f) | (e == g) | (e == h), e, rest)  # the most frequent of the four
     masks = np.zeros(labels.shape, bool)
     if tissue:
-        cover = sum(lesion[:, i::2, j::2].astype(np.float32) for i in (0, 1) for j in (0, 1))
+        shares = (lesion[:, i::2, j::2].astype(np.float32) for i in (0, 1) for j in (0, 1))
+        cover = sum(shares, np.float32(0))
         # half of the peak, so that a stone smaller than a pixel keeps that pixel
         masks = (cover >= 0.5 * cover.max((1, 2), keepdims=True)) | (labels == TISSUE_ID[tissue])
         labels[masks] = TISSUE_ID[tissue]
     return labels, masks
 
 
-def draw_anatomy(patient, size):
+def draw_anatomy(patient: Patient, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Paints a patient; returns hu float32, labels uint8 and masks bool, each [slices, size, size]."""
     c = Canvas(patient, size)
     for paint in (

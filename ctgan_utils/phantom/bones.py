@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ctgan_utils.phantom.canvas import capsule, ellipsoid
+from ctgan_utils.phantom.canvas import Canvas, capsule, ellipsoid
 
 
-def paint_spine(c):
+def paint_spine(c: Canvas) -> None:
     """Vertebrae, alternating with discs along z: body, canal, pedicles, laminae, joints and processes."""
     rng, s = c.rng, c.spine
     at, q = c.view(0, (s - 22, s + 64), 45)
@@ -18,7 +18,9 @@ def paint_spine(c):
     joint = np.clip(0.6 + np.cos(level), 0, 1)  # the facet joints lie at the height of the disc
     flat = x, y, np.zeros_like(c.z)
 
-    def bar(start, end, radius, here):
+    def bar(
+        start: tuple[float, float], end: tuple[float, float], radius: float, here: np.ndarray
+    ) -> np.ndarray:
         """A bar in the slice, where `here` is 1; as it nears 0 the bar thins out and vanishes."""
         return capsule(flat, (*start, 0), (*end, 0), radius) + 7 * (1 - here)
 
@@ -45,7 +47,7 @@ def paint_spine(c):
     c.paint(at, "canal", ellipsoid(q, (0, s + 24, 0), (9.5, 7.5, np.inf)), 5)
 
 
-def paint_ribs(c):
+def paint_ribs(c: Canvas) -> None:
     """Ribs in the muscle wall, and the cartilage of the costal arch in front at liver level."""
     p, rng = c.patient, c.rng
     start = rng.uniform(0.3, 0.95)
@@ -65,7 +67,7 @@ def paint_ribs(c):
             c.paint(at, "rib", d + 2)
 
 
-def paint_iliac(c):
+def paint_iliac(c: Canvas) -> None:
     """The iliac wings, oblique plates of bone with muscle on both sides, in low slices."""
     s, crest = c.spine, c.rng.uniform(-95, -55)
     if c.z.min() > crest + 10:

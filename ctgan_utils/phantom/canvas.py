@@ -3,19 +3,28 @@
 Everything is in millimetres, so the matrix size only sets how finely the same anatomy is sampled.
 """
 
+from collections.abc import Sequence
+from types import EllipsisType
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
-from ctgan_utils.phantom.patients import HU, LESIONS, TISSUE_ID
+from ctgan_utils.phantom.patients import HU, LESIONS, TISSUE_ID, Patient
+
+Number = float | np.floating | np.ndarray  # one for all pixels, or one for each
+Triple = Sequence[Number] | np.ndarray  # of x, y and z
+Point = Sequence[float] | np.ndarray  # x, y and z
+Index = tuple[slice, ...] | EllipsisType  # of a part of the canvas, or of all
 
 
-def spline(u, scale, low, high):
+def spline(u: np.ndarray, scale: float, low: float, high: float) -> np.ndarray:
     """Cubic B-spline weights [len(u), knots] of positions u within [low, high] on knots `scale` apart."""
     t = np.abs((u[:, None] - low) / scale - np.arange(-1, int(np.ceil((high - low) / scale)) + 2))
     return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6).astype(np.float32)
 
 
-def ellipsoid(q, centre, axes, angle=0.0):
+def ellipsoid(q: Triple, centre: Triple, axes: Triple, angle: Number = 0.0) -> np.ndarray:
     """About the signed distance, mm, to an ellipsoid turned by `angle` in plane; an axis may be np.inf."""
     u, v, w = (k - np.float32(m) for k, m in zip(q, centre))
     a, b, c, angle = (np.float32(k) for k in (*axes, angle))
@@ -25,7 +34,7 @@ def ellipsoid(q, centre, axes, angle=0.0):
     return f * (f - 1) / np.sqrt((u / a) ** 2 + (v / b) ** 2 + (w / c) ** 2 + np.float32(1e-9))
 
 
-def capsule(q, start, end, radius):
+def capsule(q: Triple, start: Point, end: Point, radius: float) -> np.ndarray:
     """Signed distance, mm, to a tube around the segment from start to end."""
     u, v, w = (k - np.float32(m) for k, m in zip(q, start))
     way = np.subtract(end, start).astype(np.float32)
@@ -41,7 +50,13 @@ class Canvas:
     stature.
     """
 
-    def __init__(self, patient, size):
+    # kept by anatomy.paint_torso
+    square: float  # how square the torso is
+    wall: np.ndarray  # signed distances, mm, to the outside of the muscle wall
+    cavity: np.ndarray  # and to its inside
+    outside: np.ndarray  # bool, off the body
+
+    def __init__(self, patient: Patient, size: int) -> None:
         self.patient, self.rng = patient, np.random.default_rng([*patient.key, 1])
         rng, shape = self.rng, (len(patient.z), 2 * size, 2 * size)
         self.half = patient.fov / patient.stature / 2
@@ -52,7 +67,7 @@ class Canvas:
         self.shift = rng.uniform(-0.06, 0.06) * self.half, rng.uniform(-0.08, 0.24) * self.half
         turn = rng.normal(0, 0.035)
         self.turn = np.cos(turn), np.sin(turn)
-        cos, sin = np.float32(self.turn)
+        cos, sin = np.asarray(self.turn, np.float32)
         u, v = self.axis[None, None, :] - self.shift[0], self.axis[None, :, None] - self.shift[1]
         self.x = cos * u + sin * v + 3.5 * self.field(75) + 1.2 * self.field(25)
         self.y = cos * v - sin * u + 3.5 * self.field(75) + 1.2 * self.field(25)
@@ -67,7 +82,7 @@ class Canvas:
         self.labels, self.lesion = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
         self.sick = False  # whether a lesion has been painted
 
-    def field(self, scale):
+    def field(self, scale: float) -> np.ndarray:
         """Smooth random field of unit variance with details of about `scale` mm, the same at every size."""
         z = self.z.ravel()
         axes = ((z, z[0], z[-1]), (self.axis, -self.half, self.half), (self.axis, -self.half, self.half))
@@ -77,7 +92,14 @@ class Canvas:
             field = np.moveaxis((w @ field.reshape(len(field), -1)).reshape(-1, *field.shape[1:]), 0, -1)
         return np.ascontiguousarray(field) * (315 / 151) ** 1.5
 
-    def view(self, x=0.0, y=0.0, r=np.inf, z=None, wobble=0.0):
+    def view(
+        self,
+        x: ArrayLike = 0.0,
+        y: ArrayLike = 0.0,
+        r: float = np.inf,
+        z: ArrayLike | None = None,
+        wobble: float = 0.0,
+    ) -> tuple[tuple[slice, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Index of the part of the canvas within r mm of a point, or of arrays of them, and its x, y, z.
 
         The margin leaves room for pose and deformation; wobble adds so many mm of finer deformation.
@@ -92,7 +114,14 @@ class Canvas:
             q = q[0] + wobble * self.ripple[0][at], q[1] + wobble * self.ripple[1][at], q[2]
         return at, q
 
-    def paint(self, at, tissue, distance, grain=0.0, hu=None):
+    def paint(
+        self,
+        at: Index,
+        tissue: str,
+        distance: np.ndarray,
+        grain: float = 0.0,
+        hu: float | np.ndarray | None = None,
+    ) -> None:
         """Covers distance < 0 with a tissue, edge pixels in part; `hu` stands in for the tissue's mean."""
         cover = distance * np.float32(-1 / self.pixel)
         cover += np.float32(0.5)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ctgan_utils.phantom.canvas import capsule, ellipsoid
+from ctgan_utils.phantom.canvas import Canvas, capsule, ellipsoid
 from ctgan_utils.phantom.patients import LESIONS
 
 
-def paint_kidneys(c):
+def paint_kidneys(c: Canvas) -> None:
     """Kidneys in their fat, with cortex, pyramids, sinus, pelvis, vessels and ureter; the lesion in one."""
     p, rng = c.patient, c.rng
     a, b, long = rng.uniform(26, 31), rng.uniform(21, 25), rng.uniform(52, 60)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ctgan_utils.phantom.canvas import capsule, ellipsoid
+from ctgan_utils.phantom.canvas import Canvas, capsule, ellipsoid
 
 
 def _tube(c, points, radius, hu, gas=None, faeces=False, coat=0.0):
@@ -34,7 +34,7 @@ def _tube(c, points, radius, hu, gas=None, faeces=False, coat=0.0):
             )
 
 
-def paint_bowel(c):
+def paint_bowel(c: Canvas) -> None:
     """Mesenteric vessels, then small bowel as winding tubes in the fat, more or less of it."""
     p, rng, front = c.patient, c.rng, -0.8 * c.patient.depth
     feet, head = p.z[0] - 20, p.z[-1] + 20
@@ -57,12 +57,12 @@ def paint_bowel(c):
         _tube(c, points, rng.uniform(6, 12), hu, gas, coat=1.2)
 
 
-def paint_colon(c):
+def paint_colon(c: Canvas) -> None:
     """Ascending and descending colon at the sides, the transverse colon hanging in front."""
     p, rng, front = c.patient, c.rng, -0.8 * c.patient.depth
     feet, head = p.z[0] - 25, p.z[-1] + 25
     bends = []
-    for x, y, r in ((-90, 0, 23), (98, 8, 18)):
+    for x, y, r in ((-90.0, 0.0, 23.0), (98.0, 8.0, 18.0)):
         x, y = x + rng.normal(0, 5), y + rng.normal(0, 9)
         dx, dy = rng.normal(0, 0.25, 2)
         points = [np.array((x + dx * z, y + dy * z, z)) for z in (feet, p.z.mean(), head)]
@@ -81,7 +81,7 @@ def paint_colon(c):
         _tube(c, points, r, rng.uniform(-30, 45), gas, faeces, coat=1.5)
 
 
-def paint_stomach(c):
+def paint_stomach(c: Canvas) -> None:
     """Stomach, full to varying degree, in front on the left; duodenum and pancreas before the spine."""
     rng, s, front = c.rng, c.spine, -0.8 * c.patient.depth
     rise = rng.normal(0, 12)
@@ -109,7 +109,7 @@ def paint_stomach(c):
         c.paint(at, "bowel gas", np.maximum(d + 3.5, level - 4 * (c.grain[at] > 1.2)))
 
 
-def paint_organs(c):
+def paint_organs(c: Canvas) -> None:
     """Liver with its vessels, gallbladder, spleen, and the lungs' recesses in the highest slices."""
     p, rng = c.patient, c.rng
     at, q = c.view(wobble=1.5)
@@ -136,13 +136,13 @@ def paint_organs(c):
     spleen = np.maximum(spleen, c.cavity[at] + 1)
     c.paint(at, "spleen", spleen, 6 if p.phase != 1 else 22)
     if p.z[-1] > 65:
-        x, y, z = c.view()[1]
-        floor = rng.uniform(70, 85) + 45 * np.clip(-y / np.float32(p.depth), 0, 1)  # lower at the back
-        lung = np.maximum(c.cavity, 0.4 * (floor - z) - 0.6 * c.cavity)
-        c.paint(..., "lung", np.maximum(lung, 40 - np.abs(x)), 30)
+        _, q = c.view()
+        floor = rng.uniform(70, 85) + 45 * np.clip(-q[1] / np.float32(p.depth), 0, 1)  # lower at the back
+        lung = np.maximum(c.cavity, 0.4 * (floor - q[2]) - 0.6 * c.cavity)
+        c.paint(..., "lung", np.maximum(lung, 40 - np.abs(q[0])), 30)
 
 
-def paint_vessels(c):
+def paint_vessels(c: Canvas) -> None:
     """Aorta before the spine, vena cava on its right, the superior mesenteric vessels before them."""
     rng, s = c.rng, c.spine
     x, r, flat = rng.uniform(2, 13), rng.uniform(8, 11), rng.uniform(0.6, 1.0)
@@ -157,7 +157,8 @@ def paint_vessels(c):
         ("aorta", (x - 1, s - 52 - 0.1 * c.z), (3.5, 3.5)),  # a branch
         ("mesenteric vessel", (x - 14, s - 53), (5.5, 5)),
     ):
-        at, q = c.view(*np.broadcast_arrays(*centre), 15)
+        across, back = np.broadcast_arrays(*centre)
+        at, q = c.view(across, back, 15)
         d = ellipsoid(q, (*centre, 0), (*axes, np.inf), 0.2)
         if axes[0] < 6:  # they leave in front of the aorta, below the liver
             d = np.maximum(d, 0.5 * (c.z - 25))

@@ -61,28 +61,28 @@ LESIONS = ("cyst", None, "stone", "tumour")  # of each class
 class Patient:
     """What a patient is before anything is drawn; lengths in mm, z from the level between the kidneys."""
 
-    key: tuple  # (seed, patient), the start of every random stream of this patient
+    key: tuple[int, int]  # (seed, patient), the start of every random stream of this patient
     cls: int
     phase: int
     z: np.ndarray  # slice positions
     side: int  # of the lesion: -1 image left (patient's right), +1 image right
     lesion_z: float
-    lesion_r: tuple  # semi-axes in plane and along z
+    lesion_r: tuple[float, float]  # semi-axes in plane and along z
     stature: float  # scale of the whole torso
     depth: float  # half-height of the muscle wall, for a half-width of 135
     fat: float  # thickness of subcutaneous fat
     marbling: float  # about the width of the fat between muscles
     fov: float
     photons: float  # dose, as in acquisition.acquire
-    window: tuple  # centre and width of the display window, HU
+    window: tuple[float, float]  # centre and width of the display window, HU
 
     @property
-    def black(self):
+    def black(self) -> float:
         """The Hounsfield units at and below which the display window shows black."""
         return self.window[0] - self.window[1] / 2
 
 
-def draw_patient(seed, index):
+def draw_patient(seed: int, index: int) -> Patient:
     """Draws patient `index`: class, phase, habitus, lesion and slice positions, without rendering."""
     rng = np.random.default_rng([seed, index])
     cls = int(rng.choice(4, p=np.array(CLASS_COUNTS) / sum(CLASS_COUNTS)))

@@ -14,12 +14,11 @@ import torch
 from torch.nn import functional
 
 from ctgan_utils import data, metrics, phantom
-from ctgan_utils.config import get_experiment
-from ctgan_utils.image_files import write_images
-from ctgan_utils.networks import build
+from ctgan_utils.data.image_files import write_images
 from ctgan_utils.networks.blocks import InterpolatedAddition
 from ctgan_utils.runtime import choose_precision
-from ctgan_utils.training import Trainer
+from ctgan_utils.systems import get_experiment
+from ctgan_utils.training.trainer import Trainer
 
 REPEATS = 7
 
@@ -46,7 +45,7 @@ def report(what, fast, slow):
 def trainer(images, dtype, memory_format):
     torch.manual_seed(0)
     e = get_experiment("small", "lesson")
-    t = Trainer(e, *build(e), images, dtype=dtype)
+    t = Trainer(e, *e.networks(), images, dtype=dtype)
     for network in (t.G, t.D):
         network.to(memory_format=memory_format)
     return t

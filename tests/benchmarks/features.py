@@ -20,7 +20,8 @@ from torch import nn
 from torch.nn import functional
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from ctgan_utils import features, metrics, phantom
+from ctgan_utils import metrics, phantom
+from ctgan_utils.evaluation import features
 
 BATCH, REPEATS, SLICES = 32, 7, 200
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ctgan_utils import data, metrics, phantom
+from ctgan_utils import data, grey, metrics, phantom
 from ctgan_utils.runtime import choose_precision
 
 SLICES, SIZE, EPOCHS, BATCH = 12_000, 64, 10, 64
@@ -88,7 +88,7 @@ def fit(train):
     weights = (1 / train.labels.bincount(minlength=4))[train.labels]
     for _ in range(steps):
         index = torch.multinomial(weights, BATCH, replacement=True)
-        x = augment(data.to_float(train.images[index]))
+        x = augment(grey.to_float(train.images[index]))
         loss = functional.cross_entropy(logits(network, x), train.labels[index], label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()
@@ -100,7 +100,7 @@ def fit(train):
 @torch.no_grad()
 def confusion(network, test):
     """Counts [truth, answer]; each slice is seen as it is and mirrored."""
-    batches = [data.to_float(x) for x in test.images.split(256)]
+    batches = [grey.to_float(x) for x in test.images.split(256)]
     answers = torch.cat([(logits(network, x) + logits(network, x.flip(3))).argmax(1) for x in batches])
     return (4 * test.labels + answers).bincount(minlength=16).view(4, 4)
 

@@ -11,18 +11,17 @@ import time
 import torch
 
 from ctgan_utils import data
-from ctgan_utils.config import get_experiment, get_profile
-from ctgan_utils.networks import build
-from ctgan_utils.runs import distances
+from ctgan_utils.evaluation.evaluate import distances
 from ctgan_utils.runtime import seed_everything
-from ctgan_utils.training import Trainer
+from ctgan_utils.systems import get_experiment, get_profile
+from ctgan_utils.training.trainer import Trainer
 
 
 def end(ct, dtype, seed):
     """FD-ct of G_ema after the steps of a lesson, and the seconds they took."""
     e, profile = get_experiment("small", "lesson"), get_profile("lesson")
     seed_everything(seed)
-    trainer = Trainer(e, *build(e), ct.images, seed=seed, dtype=dtype)
+    trainer = Trainer(e, *e.networks(), ct.images, seed=seed, dtype=dtype)
     begun = time.perf_counter()
     for _ in range(profile.steps):
         trainer.train_step()

@@ -16,12 +16,13 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from ctgan_utils import data, features, metrics
-from ctgan_utils.config import EXPERIMENTS
-from ctgan_utils.figures import chapter4
-from ctgan_utils.history import read_history
+from ctgan_utils import data, metrics
+from ctgan_utils.evaluation import features
+from ctgan_utils.figures.images import images_figure
 from ctgan_utils.runtime import atomic_write
 from ctgan_utils.sampling import load_generator, sample
+from ctgan_utils.systems import EXPERIMENTS
+from ctgan_utils.training.history import read_history
 
 N, SHOWN = 1_000, 8
 COLUMNS = "experiment profile steps seed metric n value floor spread"
@@ -46,7 +47,7 @@ def main(runs, figure=None):
     if figure:
         caption = f"A row for each of {', '.join(EXPERIMENTS)}: samples, not selected, seed 0."
         buffer = io.BytesIO()
-        fig = chapter4.images_figure(torch.cat(rows), caption, columns=SHOWN, scale=0.9)
+        fig = images_figure(torch.cat(rows), caption, columns=SHOWN, scale=0.9)
         fig.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
         atomic_write(figure, buffer.getvalue())
 

@@ -21,11 +21,10 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from ctgan_utils import data, phantom
-from ctgan_utils.config import get_experiment
-from ctgan_utils.image_files import write_images
+from ctgan_utils.data.image_files import write_images
 from ctgan_utils.losses import build_objective
-from ctgan_utils.networks import build
-from ctgan_utils.runs import new_trainer
+from ctgan_utils.systems import get_experiment
+from ctgan_utils.training.runs import new_trainer
 
 NAMES, REPEATS = ("dcgan-b64", "small", "large-v2-z128"), 3
 
@@ -36,7 +35,7 @@ class PlainLoop:
     def __init__(self, e, folder):
         self.e = e
         torch.manual_seed(0)
-        self.G, self.D = build(e)
+        self.G, self.D = e.networks()
         self.objective = build_objective(e)
         betas = e.beta1, e.beta2
         self.opt_G = torch.optim.Adam(self.G.parameters(), e.learning_rate, betas)

@@ -6,11 +6,11 @@ import os
 import nbformat
 import pytest
 
-from ctgan_utils import course, student
-from ctgan_utils.config import PROFILES
+from ctgan_utils.course import execute, student
 from ctgan_utils.runtime import UserError
+from ctgan_utils.systems import PROFILES
 
-PATHS = course.notebook_paths()
+PATHS = execute.notebook_paths()
 OPENING = ("**You will**", "**Before you start:**", "**Thesis sections, equations and figures:**", "**Time**")
 ENDING = ("## What you learned", "## Exercises", "<details><summary>Solution</summary>", "## References")
 
@@ -39,7 +39,7 @@ def executed(path, tmp_path, **parameters):
     out = tmp_path / "out"
     output = tmp_path / "executed.ipynb"
     longer = with_emptied_exercises(path, tmp_path)
-    course.execute(longer, output, {"PROFILE": "smoke", "OUT": str(out), **parameters})
+    execute.execute(longer, output, {"PROFILE": "smoke", "OUT": str(out), **parameters})
     return nbformat.read(output, 4), json.loads((out / f"{path.stem}.json").read_text()), out / "figures"
 
 
@@ -79,7 +79,7 @@ def test_committed_notebook_is_one_clean_lesson_run(path):
     text = json.dumps([cell.get("outputs") for cell in code])
     assert "/home/" not in text
     assert "/root/" not in text
-    assert str(course.REPOSITORY) not in text
+    assert str(execute.REPOSITORY) not in text
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -108,7 +108,7 @@ def test_cells_are_short(path):
 
 def test_an_unknown_parameter_fails_before_anything_runs(tmp_path):
     with pytest.raises(UserError, match="no parameter PROFLE; did you mean PROFILE"):
-        course.execute(PATHS[0], tmp_path / "x.ipynb", {"PROFLE": "smoke"})
+        execute.execute(PATHS[0], tmp_path / "x.ipynb", {"PROFLE": "smoke"})
     assert not list(tmp_path.iterdir())
 
 
@@ -124,9 +124,9 @@ def notebook_of(*sources, **metadata):
 def test_the_course_goes_on_after_a_failure_and_names_it(tmp_path, monkeypatch, capsys):
     nbformat.write(notebook_of("1 / 0"), tmp_path / "98_fails.ipynb")
     nbformat.write(notebook_of("print(PROFILE)"), tmp_path / "99_works.ipynb")
-    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path)
     out = tmp_path / "out"
-    assert course.run_course("phantom", "smoke", 0, out) == ["98_fails"]
+    assert execute.run_course("phantom", "smoke", 0, out) == ["98_fails"]
     assert "ZeroDivisionError" in capsys.readouterr().out
     index = (out / "index.html").read_text()
     assert "failed: ZeroDivisionError" in index
@@ -142,7 +142,7 @@ def test_cleaning_leaves_outputs_and_renumbers():
         2, nbformat.v4.new_code_cell("SEED = 5", metadata={"tags": ["injected-parameters"]})
     )
     notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="two")]
-    cleaned = course.clean(notebook)
+    cleaned = execute.clean(notebook)
     code = [cell for cell in cleaned.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == [1, 2, 3]
     assert code[-1].outputs[0].text == "two"
@@ -150,4 +150,4 @@ def test_cleaning_leaves_outputs_and_renumbers():
 
 
 def test_every_profile_has_a_timeout():
-    assert set(course.CELL_TIMEOUT) == set(PROFILES)
+    assert set(execute.CELL_TIMEOUT) == set(PROFILES)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from ctgan_utils import checkpoints, data
-from ctgan_utils.config import get_experiment
+from ctgan_utils import data
 from ctgan_utils.runtime import UserError, atomic_write
+from ctgan_utils.systems import get_experiment
+from ctgan_utils.training import checkpoints
 
 EXPERIMENT = get_experiment("small", "smoke")
 

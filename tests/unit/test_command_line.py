@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from ctgan_utils import checkpoints, data
+from ctgan_utils import data
 from ctgan_utils.__main__ import main
-from ctgan_utils.config import EXPERIMENTS
 from ctgan_utils.runtime import REPOSITORY
+from ctgan_utils.systems import EXPERIMENTS
+from ctgan_utils.training import checkpoints
 
 SMALL = ["--profile", "smoke", "--set", "image_size=32"]
 
@@ -199,7 +200,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_state(run, tmp_path):
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     interrupt = (
-        "import os, signal, sys, ctgan_utils.training as t, ctgan_utils.__main__ as m\n"
+        "import os, signal, sys, ctgan_utils.training.trainer as t, ctgan_utils.__main__ as m\n"
         "step = t.Trainer.train_step\n"
         "def once(self):\n"
         "    if self.step == 3: os.kill(os.getpid(), signal.SIGINT)\n"

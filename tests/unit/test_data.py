@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ctgan_utils import data, image_files, phantom, similarity
+from ctgan_utils import data, grey, phantom
+from ctgan_utils.data import image_files, similarity
 from ctgan_utils.runtime import UserError
 
 
@@ -14,14 +15,14 @@ def save(path, array, mode=None):
     Image.fromarray(array, mode).save(path)
 
 
-def grey(value, shape=(32, 32)):
+def flat(value, shape=(32, 32)):
     return np.full(shape, value, np.uint8)
 
 
 def test_classes_are_folders_in_natural_order(tmp_path):
     for number in (10, 2, 1):
-        save(tmp_path / "Cyst" / f"Cyst- ({number}).png", grey(number))
-    save(tmp_path / "Normal" / "a.jpg", grey(200))
+        save(tmp_path / "Cyst" / f"Cyst- ({number}).png", flat(number))
+    save(tmp_path / "Normal" / "a.jpg", flat(200))
     ct = data.load_folder(tmp_path, 32)
     assert ct.classes == ("Cyst", "Normal")
     assert ct.labels.tolist() == [0, 0, 0, 1]
@@ -30,7 +31,7 @@ def test_classes_are_folders_in_natural_order(tmp_path):
 
 
 def test_a_flat_folder_is_one_class_and_hidden_files_are_no_slices(tmp_path):
-    save(tmp_path / "a.png", grey(7))
+    save(tmp_path / "a.png", flat(7))
     (tmp_path / "._a.png").write_bytes(b"left by macOS")
     ct = data.load_folder(tmp_path, 32)
     assert ct.classes == (tmp_path.name,)
@@ -41,7 +42,7 @@ def test_every_kind_of_image_becomes_its_grey_levels(tmp_path):
     ramp = np.tile(np.linspace(0, 255, 32).astype(np.uint8), (32, 1))
     save(tmp_path / "0-grey.png", ramp)
     save(tmp_path / "1-rgb.png", np.stack([ramp] * 3, -1))
-    save(tmp_path / "2-rgba.png", np.dstack([ramp, ramp, ramp, grey(255)]))
+    save(tmp_path / "2-rgba.png", np.dstack([ramp, ramp, ramp, flat(255)]))
     Image.fromarray(ramp).convert("P").save(tmp_path / "3-palette.png")
     save(tmp_path / "4-16-bit.png", ramp.astype(np.uint16) * 257)
     ct = data.load_folder(tmp_path, 32)
@@ -51,7 +52,7 @@ def test_every_kind_of_image_becomes_its_grey_levels(tmp_path):
 
 
 def test_transparent_pixels_are_black(tmp_path):
-    rgba = np.dstack([grey(200), grey(200), grey(200), grey(255)])
+    rgba = np.dstack([flat(200), flat(200), flat(200), flat(255)])
     rgba[:, :16, 3] = 0
     save(tmp_path / "a.png", rgba)
     image = data.load_folder(tmp_path, 32).images[0, 0]
@@ -70,8 +71,8 @@ def test_16_bit_files_share_one_scale_by_their_depth(tmp_path, full, expected):
 def test_sizes_are_mixed_and_resizing_averages(tmp_path):
     stripes = np.tile(np.array([0, 255], np.uint8), (100, 50))
     save(tmp_path / "stripes.png", stripes)
-    save(tmp_path / "wide.png", grey(90, (40, 120)))
-    save(tmp_path / "small.png", grey(30, (10, 10)))
+    save(tmp_path / "wide.png", flat(90, (40, 120)))
+    save(tmp_path / "small.png", flat(30, (10, 10)))
     ct = data.load_folder(tmp_path, 25)
     assert ct.images.shape == (3, 1, 25, 25)
     small, striped, wide = ct.images[:, 0, 5:-5, 5:-5].float()
@@ -81,21 +82,21 @@ def test_sizes_are_mixed_and_resizing_averages(tmp_path):
 
 
 def test_the_cache_returns_the_same_and_sees_every_change(tmp_path, monkeypatch):
-    save(tmp_path / "a.png", grey(1))
+    save(tmp_path / "a.png", flat(1))
     first = data.load_folder(tmp_path, 32)
     monkeypatch.setattr(image_files, "read_all", lambda *_: pytest.fail("decoded again"))
     again = data.load_folder(tmp_path, 32)
     assert torch.equal(first.images, again.images)
     assert first.fingerprint == again.fingerprint
     monkeypatch.undo()
-    save(tmp_path / "a.png", grey(2))
+    save(tmp_path / "a.png", flat(2))
     changed = data.load_folder(tmp_path, 32)
     assert changed.images.max() == 2
     assert changed.fingerprint != first.fingerprint
 
 
 def test_a_broken_or_unwritable_cache_is_no_error(tmp_path, monkeypatch):
-    save(tmp_path / "set" / "a.png", grey(1))
+    save(tmp_path / "set" / "a.png", flat(1))
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("CTGAN_CACHE", str(tmp_path / "file" / "cache"))
     assert len(data.load_folder(tmp_path / "set", 32)) == 1
@@ -133,9 +134,9 @@ def test_missing_and_empty_folders_say_what_to_name(tmp_path):
 
 
 def test_writing_images_refuses_a_folder_with_images(tmp_path):
-    image_files.write_images(tmp_path / "out", np.stack([grey(1)]), ["a.png"])
+    image_files.write_images(tmp_path / "out", np.stack([flat(1)]), ["a.png"])
     with pytest.raises(UserError, match="holds images already"):
-        image_files.write_images(tmp_path / "out", np.stack([grey(2)]), ["a.png"])
+        image_files.write_images(tmp_path / "out", np.stack([flat(2)]), ["a.png"])
     assert np.asarray(Image.open(tmp_path / "out" / "a.png")).max() == 1
 
 
@@ -193,7 +194,7 @@ def test_phantom_patients_are_found_again_by_similarity():
 
 def test_an_index_names_the_patients(tmp_path):
     for k in range(4):
-        save(tmp_path / "Cyst" / f"{k}.png", grey(10 * k))
+        save(tmp_path / "Cyst" / f"{k}.png", flat(10 * k))
     assert data.load_folder(tmp_path, 32).grouped_by == "similarity"
     rows = ["file,patient", *(f"Cyst/{k}.png,{name}" for k, name in enumerate("BABA"))]
     (tmp_path / "index.csv").write_text("\n".join(rows))
@@ -203,15 +204,15 @@ def test_an_index_names_the_patients(tmp_path):
 
 
 def test_class_folders_in_different_case_are_refused(tmp_path):
-    save(tmp_path / "Cyst" / "a.png", grey(1))
-    save(tmp_path / "cyst" / "b.png", grey(2))
+    save(tmp_path / "Cyst" / "a.png", flat(1))
+    save(tmp_path / "cyst" / "b.png", flat(2))
     with pytest.raises(UserError, match="'Cyst' and 'cyst' look like one class"):
         data.load_folder(tmp_path, 32)
 
 
 def test_spaces_and_letters_of_any_language_are_fine(tmp_path):
     folder = tmp_path / "Żółć и почки 腎臓" / "Große Zyste"
-    save(folder / "Schnitt (1) ü.png", grey(5))
+    save(folder / "Schnitt (1) ü.png", flat(5))
     ct = data.load_folder(folder.parent, 32)
     assert ct.classes == ("Große Zyste",)
     assert ct.source == "folder Żółć и почки 腎臓, 1 slices"
@@ -220,12 +221,12 @@ def test_spaces_and_letters_of_any_language_are_fine(tmp_path):
 def test_auto_takes_the_first_rung_of_the_ladder(tmp_path, monkeypatch):
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(data, "CT_KIDNEY", tmp_path / "ct_kidney")
+    monkeypatch.setattr(data.sources, "CT_KIDNEY", tmp_path / "ct_kidney")
     assert data.load("auto", 64, phantoms=8).source.startswith("built-in phantom")
     monkeypatch.setenv("KAGGLE_API_TOKEN", "x")
 
     def download(out):
-        save(out / "Cyst" / "a.png", grey(3))
+        save(out / "Cyst" / "a.png", flat(3))
 
     monkeypatch.setattr(data.kaggle, "download", download)
     assert data.load("auto", 64).source == "folder ct_kidney, 1 slices"
@@ -235,8 +236,8 @@ def test_auto_takes_the_first_rung_of_the_ladder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("batch_size", [4, 7, 30])
 def test_each_pass_shows_every_slice_once(batch_size):
-    batches = data.Batches(toy(30).images, batch_size, seed=0)
-    shown = torch.cat([data.to_uint8(batches[k]).flatten() for k in range(-(-60 // batch_size))])
+    batches = data.Batches(toy(30).tensors(), batch_size, seed=0)
+    shown = torch.cat([grey.to_uint8(batches[k]["images"]).flatten() for k in range(-(-60 // batch_size))])
     assert sorted(shown[:30].tolist()) == list(range(30))
     assert sorted(shown[30:60].tolist()) == list(range(30))
     assert shown[:30].tolist() != shown[30:60].tolist()
@@ -244,18 +245,18 @@ def test_each_pass_shows_every_slice_once(batch_size):
 
 def test_a_batch_follows_from_seed_and_number_alone():
     images = toy(30).images
-    forwards = [data.Batches(images, 7, seed=5)[k] for k in range(12)]
-    backwards = data.Batches(images, 7, seed=5)
-    assert all(torch.equal(forwards[k], backwards[k]) for k in reversed(range(12)))
-    assert not torch.equal(forwards[0], data.Batches(images, 7, seed=6)[0])
+    forwards = [data.Batches({"images": images}, 7, seed=5)[k]["images"] for k in range(12)]
+    backwards = data.Batches({"images": images}, 7, seed=5)
+    assert all(torch.equal(forwards[k], backwards[k]["images"]) for k in reversed(range(12)))
+    assert not torch.equal(forwards[0], data.Batches({"images": images}, 7, seed=6)[0]["images"])
 
 
 def test_grey_levels_survive_the_way_to_float_and_back():
     levels = torch.arange(256, dtype=torch.uint8)
-    x = data.to_float(levels)
+    x = grey.to_float(levels)
     assert (x.min().item(), x.max().item()) == (-1.0, 1.0)
-    assert torch.equal(data.to_uint8(x), levels)
-    assert torch.equal(data.to_uint8(torch.tensor([-3.0, 3.0])), torch.tensor([0, 255], dtype=torch.uint8))
+    assert torch.equal(grey.to_uint8(x), levels)
+    assert torch.equal(grey.to_uint8(torch.tensor([-3.0, 3.0])), torch.tensor([0, 255], dtype=torch.uint8))
 
 
 @pytest.mark.real_data
@@ -269,3 +270,34 @@ def test_the_real_slices_are_read_as_they_are(real_folder):
     assert np.array_equal(ct.images[0, 0].numpy(), expected)
     share_black = (ct.images < 10).float().mean().item()
     assert 0.5 < share_black < 0.8
+
+
+def test_the_phantom_tells_what_it_knows_to_whoever_asks():
+    ct = data.load("phantom", 64, phantoms=40, truth=True)
+    drawn = phantom.generate(40, 64, seed=0)
+    assert torch.equal(ct.truth["tissues"][:, 0], torch.from_numpy(drawn.labels))
+    assert torch.equal(ct.truth["lesions"][:, 0], torch.from_numpy(drawn.masks))
+    assert torch.equal(ct.truth["hu"][:, 0], torch.from_numpy(drawn.hu))
+    has_lesion = ct.truth["lesions"].flatten(1).any(1)
+    assert torch.equal(has_lesion, ct.labels != ct.classes.index("Normal"))
+    part = ct[torch.tensor([3, 17])]
+    assert torch.equal(part.tensors(["tissues"])["tissues"], ct.truth["tissues"][[3, 17]])
+    train, test = data.split(ct, 0.3)
+    assert len(train.truth["hu"]) + len(test.truth["hu"]) == 40
+    plain = data.load("phantom", 64, phantoms=40)
+    assert plain.truth == {}
+    assert torch.equal(plain.images, ct.images)
+    assert plain.fingerprint == ct.fingerprint
+
+
+def test_what_nobody_knows_of_a_slice_is_refused_in_one_line(tmp_path):
+    save(tmp_path / "a.png", flat(7))
+    with pytest.raises(UserError, match="1 slices: tissues of its slices are not known; the phantom's are"):
+        data.load(tmp_path, 64).tensors(["images", "tissues"])
+
+
+def test_a_batch_carries_all_that_belongs_to_its_images():
+    ct = toy(30)
+    tensors = ct.tensors(["images", "labels"]) | {"labels": torch.arange(30)}
+    batch = data.Batches(tensors, 7, seed=0)[2]
+    assert torch.equal(grey.to_uint8(batch["images"])[:, 0, 0, 0], ct.images[batch["labels"], 0, 0, 0])

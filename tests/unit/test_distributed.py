@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from ctgan_utils import checkpoints
-from ctgan_utils.distributed import Share
-from ctgan_utils.history import read_history
 from ctgan_utils.runtime import REPOSITORY
+from ctgan_utils.training import checkpoints
+from ctgan_utils.training.distributed import Share
+from ctgan_utils.training.history import read_history
 
 SETTINGS = ("image_size=32", "width=4", "batch_size=8", "critic_steps=2")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -49,7 +49,7 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path, experiment):
 def test_a_killed_process_costs_no_more_than_the_last_checkpoint(tmp_path):
     """One of two is killed; torchrun starts both anew, and the end is that of a run without the accident."""
     folder = tmp_path / "killed"
-    often = "import ctgan_utils.training as t, ctgan_utils.__main__ as m, sys, os; t.SAVE_EVERY = 0; "
+    often = "import ctgan_utils.training.trainer as t, ctgan_utils.__main__ as m, sys, os; t.SAVE_EVERY = 0; "
     often += f"open({str(tmp_path)!r} + '/pid' + os.environ['RANK'], 'w').write(str(os.getpid())); "
     often += "sys.exit(m.main(sys.argv[1:]))"
     arguments = [*TORCHRUN, "--max-restarts", "2", "--no-python", sys.executable, "-c", often]

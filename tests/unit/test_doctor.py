@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from ctgan_utils.doctor import diagnose, spread
+from ctgan_utils.systems import get_experiment
+from ctgan_utils.training import doctor
+from ctgan_utils.training.doctor import spread
+
+
+def diagnose(history, objective):
+    return doctor.diagnose(history, get_experiment("small", settings=[f"objective={objective}"]))
 
 
 def history(rows=40, **changes):
@@ -34,21 +40,37 @@ def test_samples_that_are_still_to_part_have_not_collapsed():
 
 
 @pytest.mark.parametrize(
-    ("objective", "changes", "sentence"),
+    ("objective", "changes", "key", "sentence"),
     [
-        ("wgan-gp", {"spread": lambda t: 0.5 - 0.48 * t}, "samples have collapsed"),
-        ("wgan-gp", {"spread": lambda t: 0.1}, "samples have collapsed"),
-        ("non-saturating", {"critic_loss": lambda t: 1.4 * (1 - t) ** 4}, "discriminator has won"),
-        ("minimax", {"critic_loss": lambda t: 0.001}, "discriminator has won"),
-        ("wgan-gp", {"penalty": lambda t: 0.05 if t < 0.8 else 2.0}, "penalty drifts"),
-        ("wgan-clip", {"estimate": lambda t: 10 * 2 ** (10 * t)}, "grows without bound"),
-        ("wgan-clip", {"estimate": lambda t: 30 if t < 0.7 else 0.1}, "tells real from generated no longer"),
+        ("wgan-gp", {"spread": lambda t: 0.5 - 0.48 * t}, "collapsed", "samples have collapsed"),
+        ("wgan-gp", {"spread": lambda t: 0.1}, "collapsed", "samples have collapsed"),
+        (
+            "non-saturating",
+            {"critic_loss": lambda t: 1.4 * (1 - t) ** 4},
+            "discriminator-won",
+            "discriminator has won",
+        ),
+        ("minimax", {"critic_loss": lambda t: 0.001}, "discriminator-won", "discriminator has won"),
+        ("wgan-gp", {"penalty": lambda t: 0.05 if t < 0.8 else 2.0}, "penalty-drifts", "penalty drifts"),
+        (
+            "wgan-clip",
+            {"estimate": lambda t: 10 * 2 ** (10 * t)},
+            "estimate-unbounded",
+            "grows without bound",
+        ),
+        (
+            "wgan-clip",
+            {"estimate": lambda t: 30 if t < 0.7 else 0.1},
+            "critic-blind",
+            "tells real from generated no longer",
+        ),
     ],
 )
-def test_an_illness_is_named_with_what_to_try(objective, changes, sentence):
+def test_an_illness_is_named_with_what_to_try(objective, changes, key, sentence):
     first, *_ = diagnose(history(**changes), objective)
-    assert sentence in first
-    assert "; try" in first
+    assert first.key == key
+    assert sentence in first.text
+    assert "; try" in first.text
 
 
 def test_a_noisy_estimate_is_no_illness():
@@ -70,3 +92,10 @@ def test_an_estimate_that_settles_far_below_its_start_is_no_illness():
 def test_a_passing_dip_of_the_estimate_is_no_illness():
     dip = {"estimate": lambda t: -0.5 if 0.85 < t < 0.95 else 30 - 20 * t}
     assert diagnose(history(**dip), "wgan-gp") == []
+
+
+def test_a_system_without_diagnoses_of_its_own_is_not_taken_for_a_wasserstein_one():
+    drifting = history(penalty=lambda t: 0.05 if t < 0.8 else 2.0)
+    assert doctor.diagnose(drifting, get_experiment("relativistic")) == []
+    collapsed = history(spread=lambda t: 0.1)
+    assert [v.key for v in doctor.diagnose(collapsed, get_experiment("relativistic"))] == ["collapsed"]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ctgan_utils import data, features, report
-from ctgan_utils.evaluation import evaluate, names_of, rank
+from ctgan_utils import data
+from ctgan_utils.evaluation import features, report
+from ctgan_utils.evaluation.evaluate import evaluate, names_of, rank
 from ctgan_utils.runtime import UserError
 
 N = 60

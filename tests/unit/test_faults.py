@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ctgan_utils import data, features, metrics
-from ctgan_utils.faults import FAULTS
+from ctgan_utils import data, metrics
+from ctgan_utils.evaluation import features
+from ctgan_utils.evaluation.faults import FAULTS
 
 
 @pytest.fixture(scope="module")

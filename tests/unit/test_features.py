@@ -14,7 +14,8 @@ from torch.testing import assert_close
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.models import inception_v3
 
-from ctgan_utils import ct_features, features, phantom
+from ctgan_utils import phantom
+from ctgan_utils.evaluation import ct_features, features
 from ctgan_utils.runtime import UserError
 
 

@@ -10,8 +10,9 @@ from skimage import filters as reference
 from skimage.restoration import denoise_bilateral
 from torch.testing import assert_close
 
-from ctgan_utils.filters import LearnableKernel, bilateral, convolve, sobel_magnitude
+from ctgan_utils.filters import bilateral, convolve, sobel_magnitude
 from ctgan_utils.metrics import edge_continuity, edge_density, edge_precision_recall
+from ctgan_utils.networks.blocks import LearnableKernel
 
 
 def test_kernel_is_a_correlation_with_zeros_around():

@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from ctgan_utils import data, image_files, inspection
-from ctgan_utils.phantom import window
+from ctgan_utils import data
+from ctgan_utils.data import image_files, inspection
+from ctgan_utils.grey import window
 from ctgan_utils.runtime import UserError
 
 HU = np.linspace(-1024, 1500, 32 * 32).reshape(32, 32).round().astype(np.int16)

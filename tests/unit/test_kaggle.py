@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from kagglesdk import kaggle_env
 
-from ctgan_utils import kaggle
-from ctgan_utils.image_files import png
+from ctgan_utils.data import kaggle
+from ctgan_utils.data.image_files import png
 from ctgan_utils.runtime import UserError
 
 COUNTS = {"Cyst": 3, "Normal": 2, "Stone": 1, "Tumor": 2}

@@ -10,19 +10,22 @@ from scipy.spatial.distance import jensenshannon
 from torch.nn import functional
 from torch.testing import assert_close
 
-from ctgan_utils.config import EXPERIMENTS
+from ctgan_utils.distances import (
+    earth_movers_distance,
+    earth_movers_of_samples,
+    js_divergence,
+    kl_divergence,
+    total_variation,
+)
 from ctgan_utils.losses import (
     CrossEntropy,
     WassersteinClip,
     WassersteinGP,
-    build_objective,
     critic_estimate,
-    earth_movers_distance,
-    earth_movers_of_samples,
     gradient_penalty,
-    js_divergence,
-    kl_divergence,
-    total_variation,
+    hinge,
+    relativistic,
+    squared_slope,
 )
 
 
@@ -147,13 +150,31 @@ def test_the_minimax_gradient_vanishes_while_the_discriminator_wins(saturating, 
     assert score.grad.item() == pytest.approx(expected, rel=1e-2)
 
 
-def test_the_registry_names_objectives_that_exist():
-    for experiment in EXPERIMENTS.values():
-        objective = build_objective(experiment)
-        critic = Weighted(0.5)
-        loss, terms = objective.critic_loss(critic, images(1.0), images(0.0), torch.rand(50, 1, 1, 1))
-        assert loss.isfinite()
-        assert terms["estimate"].item() == pytest.approx(0.01 if experiment.objective == "wgan-clip" else 0.5)
+def test_squared_slope_of_a_linear_critic_is_that_of_its_weights():
+    weights = torch.randn(1, 5, 5)
+    slope = squared_slope(lambda x: (x * weights).sum((1, 2, 3)), torch.randn(7, 1, 5, 5))
+    assert_close(slope, weights.square().sum())
+
+
+def test_squared_slope_is_the_mean_over_images():
+    """C(x) = |x|^2 / 2 has the gradient x."""
+    x = torch.randn(7, 1, 4, 4)
+    slope = squared_slope(lambda x: x.square().sum((1, 2, 3)) / 2, x)
+    assert_close(slope, x.square().sum((1, 2, 3)).mean())
+
+
+def test_relativistic_compares_pairs_and_cares_for_differences_only():
+    real, fake = torch.randn(2, 50)
+    expected = -torch.log(torch.sigmoid(real - fake)).mean()
+    assert_close(relativistic(real, fake), expected)
+    assert_close(relativistic(real + 5, fake + 5), expected, rtol=1e-4, atol=1e-5)
+    assert relativistic(real, real).item() == pytest.approx(math.log(2))
+
+
+def test_hinge_stops_caring_beyond_the_margin():
+    assert hinge(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -9.0])).item() == 0
+    assert hinge(torch.zeros(4), torch.zeros(4)).item() == 2
+    assert hinge(torch.tensor([-1.0]), torch.tensor([-1.0])).item() == 2
 
 
 def probabilities(k=7, seed=0):

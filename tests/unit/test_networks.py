@@ -5,17 +5,19 @@ import torch
 from torch.nn import functional
 from torch.testing import assert_close
 
-from ctgan_utils.config import EXPERIMENTS, get_experiment
-from ctgan_utils.networks import build, count_operations, count_parameters
+from ctgan_utils.networks import count_operations, count_parameters
 from ctgan_utils.networks.blocks import FirstAddition, InterpolatedAddition, LinearStem, UpBlock, adain
+from ctgan_utils.systems import EXPERIMENTS, get_experiment
+
+THESIS = [name for name, preset in EXPERIMENTS.items() if preset.thesis]
 
 
 def small_copy(name, *settings):
     """G and D of an experiment with four channels, and settings on top."""
-    return build(get_experiment(name, settings=["width=4", *settings]))
+    return get_experiment(name, settings=["width=4", *settings]).networks()
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", THESIS)
 @pytest.mark.parametrize("size", [32, 64, 128])
 def test_images_are_of_the_size_and_range_asked_for(name, size):
     G, D = small_copy(name, f"image_size={size}")
@@ -25,7 +27,7 @@ def test_images_are_of_the_size_and_range_asked_for(name, size):
     assert D(images).shape == (3,)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", THESIS)
 def test_every_weight_has_a_part_in_the_image(name):
     G, D = small_copy(name)
     D(G(torch.randn(4, G.z_dim))).sum().backward()
@@ -57,14 +59,14 @@ def test_parameters_are_those_counted_by_hand():
     }
     expected |= {"dcgan-b100": expected["dcgan-b64"], "wgan-conv": expected["dcgan-b64"]}
     expected["large-v2-z100"] = expected["large-v2-z128"] - 28 * 16
-    assert {name: count_parameters(build(e)[0]) for name, e in EXPERIMENTS.items()} == expected
+    assert {name: count_parameters(get_experiment(name).networks()[0]) for name in THESIS} == expected
     critic = 16 * (64 + 64 * 128 + 128 * 256 + 256 * 512 + 512) + 64 + 128 + 256 + 512 + 1
-    assert count_parameters(build(EXPERIMENTS["small"])[1]) == critic
-    assert count_parameters(build(EXPERIMENTS["dcgan-b64"])[1]) == critic + 128 + 256 + 512
+    assert count_parameters(get_experiment("small").networks()[1]) == critic
+    assert count_parameters(get_experiment("dcgan-b64").networks()[1]) == critic + 128 + 256 + 512
 
 
 def test_operations_are_those_counted_by_hand():
-    G, D = build(EXPERIMENTS["dcgan-b64"])
+    G, D = get_experiment("dcgan-b64").networks()
     sides = (32, 16, 8, 4)
     critic = sum(16 * a * b * s * s for a, b, s in zip((1, 64, 128, 256), (64, 128, 256, 512), sides))
     assert count_operations(D, torch.zeros(3, 1, 64, 64)) == critic + 16 * 512
@@ -195,7 +197,7 @@ def test_only_batch_normalisation_ties_the_scores_of_a_batch_together(norm):
 
 
 def test_scores_stay_in_float32_under_autocast():
-    _, D = build(get_experiment("small", "lesson"))
+    _, D = get_experiment("small", "lesson").networks()
     with torch.autocast("cpu", torch.bfloat16):
         assert D(torch.randn(2, 1, 64, 64)).dtype == torch.float32
 

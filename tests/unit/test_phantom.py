@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctgan_utils.image_files import resize
-from ctgan_utils.phantom import (
-    CLASS_COUNTS,
-    CLASSES,
-    TISSUES,
-    anatomy,
-    generate,
-    patients,
-    scale_down,
-    window,
-)
+from ctgan_utils.data.image_files import resize
+from ctgan_utils.grey import window
+from ctgan_utils.phantom import CLASS_COUNTS, CLASSES, TISSUES, anatomy, generate, patients, scale_down
 
 KIDNEY = [TISSUES.index(k) for k in ("kidney cortex", "kidney medulla", "renal sinus", "renal pelvis")]
 LESION = {"Cyst": "cyst", "Stone": "stone", "Tumor": "tumour"}

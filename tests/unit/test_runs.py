@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from ctgan_utils import data, features, metrics
-from ctgan_utils.runs import distances, train_experiment
+from ctgan_utils import data, grey, metrics
+from ctgan_utils.evaluation import features
+from ctgan_utils.evaluation.evaluate import distances
 from ctgan_utils.sampling import load_generator
+from ctgan_utils.training.runs import train_experiment
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ class Replay(nn.Module):
 
     def __init__(self, images):
         super().__init__()
-        self.images = nn.Parameter(data.to_float(images))
+        self.images = nn.Parameter(grey.to_float(images))
 
     def forward(self, z):
         return self.images[: len(z)]

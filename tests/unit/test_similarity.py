@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ctgan_utils import data, image_files, phantom, similarity
-from ctgan_utils.inspection import inspect_folder, orientation
+from ctgan_utils import data, phantom
+from ctgan_utils.data import image_files, similarity
+from ctgan_utils.data.inspection import inspect_folder, orientation
 
 
 def hashes_at(*bits):

@@ -6,8 +6,8 @@ import re
 import nbformat
 import pytest
 
-from ctgan_utils import course, student
 from ctgan_utils.__main__ import main
+from ctgan_utils.course import execute, student
 from ctgan_utils.runtime import UserError
 from ctgan_utils.sampling import load_shipped
 
@@ -41,7 +41,7 @@ def test_each_solution_becomes_a_line_that_raises():
     assert student.emptied(EMPTIED) == EMPTIED
 
 
-@pytest.mark.parametrize("path", course.notebook_paths(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", execute.notebook_paths(), ids=lambda path: path.stem)
 def test_a_notebook_has_exercises_of_each_kind_and_its_copy_no_answers(path):
     notebook = nbformat.read(path, 4)
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -63,7 +63,7 @@ def test_a_notebook_has_exercises_of_each_kind_and_its_copy_no_answers(path):
 
 
 def test_a_copy_keeps_all_but_the_answers():
-    notebook = nbformat.read(course.notebook_paths()[0], 4)
+    notebook = nbformat.read(execute.notebook_paths()[0], 4)
     before = nbformat.writes(notebook)
     copy = student.student_copy(notebook)
     assert nbformat.writes(notebook) == before
@@ -79,7 +79,7 @@ def test_a_copy_keeps_all_but_the_answers():
 def test_a_students_work_is_not_overwritten(tmp_path, capsys):
     assert main(["student", "--out", str(tmp_path)]) == 0
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [path.name for path in course.notebook_paths()]
+    assert names == [path.name for path in execute.notebook_paths()]
     for path in list(tmp_path.iterdir())[1:]:
         path.unlink()
     (kept,) = tmp_path.iterdir()

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from ctgan_utils import checkpoints, data, history, training
-from ctgan_utils.config import EXPERIMENTS, get_experiment
-from ctgan_utils.networks import build
+from ctgan_utils import data
 from ctgan_utils.runtime import REPOSITORY, UserError
-from ctgan_utils.training import EMA, Trainer, train
+from ctgan_utils.systems import EXPERIMENTS, get_experiment
+from ctgan_utils.training import checkpoints, history
+from ctgan_utils.training.ema import EMA
+from ctgan_utils.training.trainer import Trainer, frozen, is_milestone, train
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +29,11 @@ def trainer(ct, *settings, dtype=torch.float32):
     settings = ("image_size=32", "width=4", "batch_size=8", *settings)
     e = get_experiment("small-kernel", "smoke", settings)
     torch.manual_seed(0)
-    return Trainer(e, *build(e), ct.images, seed=0, dtype=dtype)
+    return Trainer(e, *e.networks(), ct.tensors(), seed=0, dtype=dtype)
 
 
 def opened(folder, t, ct):
-    checkpoints.open_run(folder, t.experiment, ct, 0, resume=True)
+    checkpoints.open_run(folder, t.system, ct, 0, resume=True)
     return folder
 
 
@@ -81,8 +82,14 @@ def test_losses_that_are_not_finite_stop_at_their_step_and_keep_the_last_state(c
     folder = opened(tmp_path / "run", t, ct)
     train(t, 20, folder)
     good = weights(folder)
-    step, original = 25, t.objective.generator_loss
-    t.objective.generator_loss = lambda *args: original(*args) * (float("nan") if t.step + 1 == step else 1)
+    step, original = 25, t.generator_loss
+
+    def spoilt(batch):
+        loss, terms = original(batch)
+        spoil = float("nan") if t.step + 1 == step else 1
+        return loss * spoil, {name: term * spoil for name, term in terms.items()}
+
+    t.generator_loss = spoilt
     with pytest.raises(UserError, match=f"not finite at step {step}; the last good state is kept"):
         train(t, 40, folder)
     assert weights(folder) == good
@@ -132,7 +139,9 @@ def test_a_killed_run_goes_on_from_a_whole_state(tmp_path):
         "fp32",
     ]
     command += [word for setting in settings for word in ("--set", setting)] + ["--steps", "60", "--out"]
-    save_often = "import ctgan_utils.training as t, ctgan_utils.__main__ as m, sys; t.SAVE_EVERY = 0; "
+    save_often = (
+        "import ctgan_utils.training.trainer as t, ctgan_utils.__main__ as m, sys; t.SAVE_EVERY = 0; "
+    )
     often = [sys.executable, "-c", save_often + "sys.exit(m.main(sys.argv[1:]))", *command[3:]]
     for seconds in (0.1, 0.35):
         process = subprocess.Popen([*often, str(tmp_path / "killed"), "--resume"], cwd=REPOSITORY)
@@ -171,8 +180,8 @@ def test_the_average_starts_with_the_first_images():
 
 def test_the_generator_step_leaves_the_critic_alone(ct):
     t = trainer(ct)
-    with training.frozen(t.D):
-        t.objective.generator_loss(t.D, t.G(t.z())).backward()
+    with frozen(t.D):
+        t.generator_loss(t.system.noise(8, t.rng))[0].backward()
     assert all(p.grad is None for p in t.D.parameters())
     assert all(p.grad is not None for p in t.G.parameters())
     assert all(p.requires_grad for p in t.D.parameters())
@@ -186,14 +195,14 @@ def test_bf16_keeps_weights_in_float32_and_starts_like_fp32(ct):
     assert_close(b["estimate"], a["estimate"], rtol=0.05, atol=0.02)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", [name for name, preset in EXPERIMENTS.items() if preset.thesis])
 def test_every_system_learns_a_single_image(ct, name):
     """Shown one slice only, each makes every sample come closer to it, to less than half the distance."""
     fast = ("learning_rate=2e-3", "critic_learning_rate=2e-3", "beta1=0", "beta2=0.9", "critic_steps=1")
     e = get_experiment(name, settings=("image_size=32", "width=8", "batch_size=8", *fast))
     torch.manual_seed(0)
     image = ct.images[:1]
-    t = Trainer(e, *build(e), image.repeat(8, 1, 1, 1))
+    t = Trainer(e, *e.networks(), {"images": image.repeat(8, 1, 1, 1)})
 
     def error():
         return (t.samples().float() - image.float()).square().mean((1, 2, 3)).sqrt().max().item()
@@ -212,9 +221,9 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(ct, experiment):
     for micro_batch in (0, 2):
         e = get_experiment(experiment, "smoke", (*settings, f"micro_batch={micro_batch}"))
         torch.manual_seed(0)
-        t = Trainer(e, *build(e), ct.images, seed=0)
+        t = Trainer(e, *e.networks(), ct.tensors(), seed=0)
         t.G.eval()  # statistics of batch normalisation are those of a micro-batch
-        terms = t.descend(t.opt_D, t.critic_loss, t.batches[0], t.z(), t.epsilon())
+        terms = t.descend(t.opt_D, t.critic_loss, t.batches[0] | e.critic_noise(8, t.rng))
         ends.append((terms, [p.grad.clone() for p in t.D.parameters()]))
     assert_close(ends[1], ends[0], rtol=1e-4, atol=1e-6)
 
@@ -244,7 +253,7 @@ def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
 
 
 def test_milestones_are_dense_at_first():
-    found = [step for step in range(30_001) if training.is_milestone(step)]
+    found = [step for step in range(30_001) if is_milestone(step)]
     assert found == [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000]
 
 
@@ -262,6 +271,6 @@ def test_the_config_tells_what_was_trained_on_what(ct, tmp_path):
     t = trainer(ct)
     opened(tmp_path / "run", t, ct)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["experiment"]["width"] == 4
+    assert config["experiment"]["settings"]["width"] == 4
     assert config["data"] == {"source": ct.source, "fingerprint": ct.fingerprint, "images": 64}
     assert config["versions"]["torch"]

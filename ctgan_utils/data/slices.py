@@ -1,0 +1,121 @@
+"""A set of CT slices in memory, its splits, and the batches that training takes from it."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctgan_utils.grey import to_float
+from ctgan_utils.runtime import UserError
+
+TRUTH = {  # what the phantom knows of a slice besides its grey levels, its class and its patient
+    "tissues": "uint8 [N, 1, H, W]: the tissue that fills most of the pixel, index into phantom.TISSUES",
+    "lesions": "bool [N, 1, H, W]: the lesion; empty for class Normal",
+    "hu": "int16 [N, 1, H, W]: Hounsfield units",
+}
+
+
+@dataclass(frozen=True)
+class CTImages:
+    """A set of slices in memory."""
+
+    images: Tensor  # uint8 [N, 1, H, W]
+    labels: Tensor  # int64 [N], index into classes
+    classes: tuple[str, ...]
+    groups: Tensor  # int64 [N], what a split must keep together
+    grouped_by: str  # "patient", or "similarity" where nobody knows the patients
+    source: str  # for captions: what the slices are
+    fingerprint: str  # changes when a pixel does
+    truth: dict[str, Tensor] = field(default_factory=dict)  # what the phantom knows of each slice; see TRUTH
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Tensor | slice) -> "CTImages":
+        """The same set with only the slices of an index tensor or a slice object."""
+        truth = {name: known[index] for name, known in self.truth.items()}
+        labels, groups = self.labels[index], self.groups[index]
+        return replace(self, images=self.images[index], labels=labels, groups=groups, truth=truth)
+
+    def tensors(self, names: Iterable[str] = ("images",)) -> dict[str, Tensor]:
+        """Those of images, labels and TRUTH that are asked for, by name.
+
+        Raises UserError for what is not known of these slices.
+        """
+        known = {"images": self.images, "labels": self.labels, **self.truth}
+        for name in names:
+            if name not in known:
+                raise UserError(f"{self.source}: {name} of its slices are not known; the phantom's are")
+        return {name: known[name] for name in names}
+
+    def counts(self) -> dict[str, int]:
+        """Slices per class, as {class: number}."""
+        return {name: int((self.labels == k).sum()) for k, name in enumerate(self.classes)}
+
+
+def split(data: CTImages, fraction: float, seed: int = 0) -> tuple[CTImages, CTImages]:
+    """Two CTImages, the second with about that fraction of every class; groups are never divided.
+
+    In random order a group is held out if that brings its class closer to the fraction. Raises UserError if
+    there is one group only.
+    """
+    names, numbers = data.groups.unique(return_inverse=True)
+    if len(names) < 2:
+        raise UserError(f"{data.source}: one group by {data.grouped_by} can't be split; add slices")
+    sizes, wanted = numbers.bincount(), fraction * data.labels.bincount(minlength=len(data.classes))
+    held_out = torch.zeros(len(names), dtype=torch.bool)
+    for group in torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)):
+        k = data.labels[numbers == group].mode().values
+        if sizes[group] < 2 * wanted[k]:
+            held_out[group], wanted[k] = True, wanted[k] - sizes[group]
+    if not held_out.any():
+        held_out[sizes.argmin()] = True
+
+    def part(name: str, chosen: Tensor) -> CTImages:
+        key = digest(data.fingerprint.encode(), f"{name} {fraction} {seed}".encode())
+        source = f"{data.source}, {name} {held_out.sum():,} held-out groups"
+        return replace(data[chosen[numbers]], source=source, fingerprint=key)
+
+    return part("all but", ~held_out), part("only", held_out)
+
+
+class Batches:
+    """An endless shuffled stream: batches[k] is {name: tensor [batch_size, ...]}, "images" in [-1, 1].
+
+    tensors are what CTImages.tensors gave, all [N, ...]. Every slice comes once per pass. Batch k follows
+    from (seed, k) alone, so a run resumes anywhere.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], batch_size: int, seed: int) -> None:
+        self.tensors, self.batch_size, self.seed = tensors, batch_size, seed
+        self.orders: dict[int, Tensor] = {}
+
+    def __getitem__(self, k: int) -> dict[str, Tensor]:
+        n, start, parts = len(self.tensors["images"]), k * self.batch_size, []
+        while start < (k + 1) * self.batch_size:
+            end = min((k + 1) * self.batch_size, (start // n + 1) * n)  # of the batch, or of the pass
+            first = start // n * n
+            parts.append(self._order(start // n)[start - first : end - first])
+            start = end
+        found = {name: tensor[torch.cat(parts)] for name, tensor in self.tensors.items()}
+        return found | {"images": to_float(found["images"])}
+
+    def _order(self, epoch: int) -> Tensor:
+        """The order of the slices in a pass, kept on their device: no step waits for a transfer."""
+        if epoch not in self.orders:
+            images = self.tensors["images"]
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(images))
+            self.orders = {epoch: torch.from_numpy(order).to(images.device)}
+        return self.orders[epoch]
+
+
+def digest(*parts: bytes) -> str:
+    """24 hexadecimal digits that change when a part does."""
+    digest = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()

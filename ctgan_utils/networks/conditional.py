@@ -1,0 +1,79 @@
+"""Networks that are told a class: conditional batch normalisation, and the projection critic."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ctgan_utils.networks.blocks import LinearStem, initialise
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation whose gain and bias are those of each image's class (de Vries 2017).
+
+    Maps [N, C, H, W] and labels int64 [N]; all classes begin with gain 1 and bias 0.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.gain = nn.Embedding(classes, channels)
+        self.bias = nn.Embedding(classes, channels)
+        nn.init.ones_(self.gain.weight)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        gain, bias = (table(labels)[:, :, None, None] for table in (self.gain, self.bias))
+        return gain * self.norm(x) + bias
+
+
+class ConditionalGenerator(nn.Module):
+    """z [N, z_dim] and labels int64 [N] -> images [N, 1, S, S] in [-1, 1].
+
+    DCGAN's transposed convolutions behind a linear stem, each told the class by its normalisation: 8 width
+    channels at 4x4 (for 64x64), then width times 4, 2, 1, then the image.
+    """
+
+    def __init__(self, image_size: int, z_dim: int, width: int, classes: int) -> None:
+        super().__init__()
+        doublings = int(math.log2(image_size // 4))
+        channels = [width * 2**k for k in reversed(range(doublings))]
+        self.z_dim = z_dim
+        self.stem = LinearStem(z_dim, channels[0])
+        self.norms = nn.ModuleList(ConditionalBatchNorm(c, classes) for c in channels)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, kernel_size=4, stride=2, padding=1, bias=b == 1)
+            for a, b in zip(channels, [*channels[1:], 1])
+        )
+        self.ups.apply(initialise)
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        x = self.stem(z)
+        for norm, up in zip(self.norms, self.ups):
+            x = up(torch.relu(norm(x, labels)))
+        return torch.tanh(x.float())
+
+
+class ProjectionCritic(nn.Module):
+    """Images [N, 1, S, S] and labels int64 [N] -> scores [N]: psi(phi(x)) + <v_y, phi(x)>.
+
+    Miyato and Koyama 2018, equation 3: phi is the sum over the last map of DCGAN's strided convolutions, psi
+    linear, v_y an embedding of the class. Every weight has spectral norm 1 (Miyato 2018).
+    """
+
+    def __init__(self, image_size: int, width: int, classes: int) -> None:
+        super().__init__()
+        channels = [1, *(width * 2**k for k in range(int(math.log2(image_size // 4))))]
+        layers: list[nn.Module] = []
+        for before, after in zip(channels, channels[1:]):
+            layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        self.phi = nn.Sequential(*layers)
+        self.psi = spectral_norm(nn.Linear(channels[-1], 1))
+        self.classes = spectral_norm(nn.Embedding(classes, channels[-1]))
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        features = self.phi(images)
+        with torch.autocast(images.device.type, enabled=False):
+            features = features.float().sum((2, 3))
+            return self.psi(features)[:, 0] + (self.classes(labels) * features).sum(1)

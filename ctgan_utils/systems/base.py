@@ -1,0 +1,192 @@
+"""What a system is: one run's settings, its networks, its noise, its losses, and its diagnoses."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ctgan_utils import latents
+from ctgan_utils.losses import Terms
+from ctgan_utils.runtime import UserError, nearest
+
+Batch = dict[str, Any]  # {name: tensor [N, ...]}, and "step", the number of the generator step
+Networks = tuple[nn.Module, nn.Module]  # G, D
+History = list[dict[str, float]]  # rows of history.jsonl
+
+
+class Verdict(NamedTuple):
+    """What is wrong with a run: a key by which it is known, and a sentence that says what to try."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class System:
+    """One run's settings (its fields) and what they mean. Settings are those of the thesis by default.
+
+    A system of its own derives from this class, adds its fields, and says in methods what networks it
+    trains, what noise it draws, and what G and D minimise. A batch is {name: tensor [N, ...]}: `inputs` of
+    the data ("images" are float [N, 1, S, S] in [-1, 1]), and what `noise` draws.
+    """
+
+    name: str = ""  # of the experiment
+    image_size: int = 64  # pixels, a power of two from 8
+    z_dim: int = 128  # numbers in a latent z
+    width: int = 64  # channels of the networks' layers nearest to the image; the profiles narrow it
+    critic_steps: int = 1  # per generator step
+    batch_size: int = 64
+    micro_batch: int = 0  # images at a time, whose gradients are accumulated to the batch's; 0 for all
+    optimizer: str = "adam"  # or rmsprop, without momentum
+    learning_rate: float = 2e-4  # of the generator
+    critic_learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    ema_half_life: int = 10_000  # generated images until a weight counts half in G_ema
+
+    inputs: ClassVar[tuple[str, ...]] = ("images",)  # what of the data a batch holds: see CTImages.tensors
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adam", "rmsprop")}
+
+    def __post_init__(self) -> None:
+        for name, valid, rule in self.rules():
+            if not valid:
+                raise UserError(f"{name}={getattr(self, name)}: it must be {rule}")
+
+    def rules(self) -> Iterator[tuple[str, bool, str]]:
+        """(field, whether its value is valid, what it must be) for each field that has a rule."""
+        yield from ((k, getattr(self, k) in c, f"one of {', '.join(c)}") for k, c in self.choices.items())
+        yield "image_size", self.image_size in (8, 16, 32, 64, 128, 256), "8, 16, 32, 64, 128 or 256"
+        yield "z_dim", self.z_dim >= 1, "at least 1"
+        yield "width", self.width >= 1, "at least 1"
+        yield "critic_steps", self.critic_steps >= 1, "at least 1"
+        yield "batch_size", self.batch_size >= 2, "at least 2, for batch normalisation"
+        yield "micro_batch", self.micro_batch != 1 and self.micro_batch >= 0, "0, or at least 2"
+        yield "learning_rate", self.learning_rate > 0, "above 0"
+        yield "critic_learning_rate", self.critic_learning_rate > 0, "above 0"
+        yield "beta1", 0 <= self.beta1 < 1, "from 0 to below 1"
+        yield "beta2", 0 <= self.beta2 < 1, "from 0 to below 1"
+        yield "ema_half_life", self.ema_half_life >= 1, "at least 1"
+
+    def check(self, tensors: dict[str, Tensor]) -> None:
+        """Raises UserError when the data do not suit the settings."""
+
+    def networks(self) -> Networks:
+        """(G, D), freshly initialised from PyTorch's global random state."""
+        raise NotImplementedError
+
+    def optimisers(self, G: nn.Module, D: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """Adam, or RMSprop as Arjovsky 2017 trains: without momentum, decay 0.99."""
+        return self._optimiser(G, self.learning_rate), self._optimiser(D, self.critic_learning_rate)
+
+    def _optimiser(self, network: nn.Module, rate: float) -> torch.optim.Optimizer:
+        if self.optimizer == "rmsprop":
+            return torch.optim.RMSprop(network.parameters(), rate)
+        fused = next(network.parameters()).device.type in ("cpu", "cuda")
+        return torch.optim.Adam(network.parameters(), rate, (self.beta1, self.beta2), fused=fused)
+
+    def rate(self, step: int) -> float:
+        """The factor of both learning rates at a generator step."""
+        return 1.0
+
+    def noise(self, n: int, rng: torch.Generator) -> Batch:
+        """What n images are generated from; rng is on the CPU."""
+        return {"z": latents.normal(n, self.z_dim, rng)}
+
+    def critic_noise(self, n: int, rng: torch.Generator) -> Batch:
+        """What is drawn for a critic step: noise, and whatever its loss needs besides."""
+        return self.noise(n, rng)
+
+    def generate(self, G: nn.Module, batch: Batch) -> Tensor:
+        """Images [N, 1, S, S] in [-1, 1] of what noise drew."""
+        return G(batch["z"])
+
+    def score(self, D: nn.Module, batch: Batch) -> Tensor:
+        """The critic's scores [N] of a batch's images."""
+        return D(batch["images"])
+
+    def critic_loss(self, G: nn.Module, D: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
+        """The critic's loss, and what it is made of, "estimate" always among it."""
+        raise NotImplementedError
+
+    def generator_loss(self, G: nn.Module, D: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
+        """The generator's loss, and what it is made of."""
+        raise NotImplementedError
+
+    def before_step(self, G: nn.Module, D: nn.Module, step: int) -> None:
+        """What changes in the networks before a generator step; nothing, unless a system says so."""
+
+    def diagnose(self, history: History) -> list[Verdict]:
+        """What the history of a run says of its health; none for a healthy one. See systems.diagnoses."""
+        return []
+
+    def layout(self) -> dict[str, Any]:
+        """What the table of experiments says of a system: columns and their values."""
+        return {}
+
+
+@dataclass(frozen=True)
+class ThesisRecord:
+    """What the thesis reports of a system; nothing here changes how it is trained."""
+
+    section: str
+    figures: tuple[str, ...]
+    epochs: int | None = None
+    fid: float | None = None
+
+
+class Override(NamedTuple):
+    """Fields that a profile gives to every system whose settings match."""
+
+    where: Mapping[str, Any]
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A system with a name: an experiment."""
+
+    system: System
+    thesis: ThesisRecord | None = None
+    profiles: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)  # by the profile's name
+
+
+def settings(system: System) -> dict[str, Any]:
+    """The settings of a system that differ from its class's defaults, as plain JSON values."""
+    return {
+        f.name: getattr(system, f.name)
+        for f in fields(system)
+        if f.name != "name" and getattr(system, f.name) != f.default
+    }
+
+
+def difference(a: System, b: System) -> tuple[str, Any, Any] | None:
+    """The first setting in which two systems differ, as (name, value of a, value of b), or None."""
+    if type(a) is not type(b):
+        return "system", type(a).__name__, type(b).__name__
+    for f in fields(a):
+        if getattr(a, f.name) != getattr(b, f.name):
+            return f.name, getattr(a, f.name), getattr(b, f.name)
+    return None
+
+
+TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def parse(setting: str, kind: type[System]) -> tuple[str, Any]:
+    """ "field=value" as (field, value), the value in the type of that field of a class of systems.
+
+    Raises UserError for an unknown field, or for a value that is none of its type.
+    """
+    name, separator, text = setting.partition("=")
+    types: dict[str, Any] = {f.name: f.type for f in fields(kind) if f.name != "name"}
+    if not separator:
+        raise UserError(f"--set {setting}: write it as field=value")
+    if name not in types:
+        raise UserError(f"--set {name}: no such field; {nearest(name, types)}")
+    try:
+        return name, TRUTHS[text.lower()] if types[name] is bool else types[name](text)
+    except (ValueError, KeyError):
+        wanted = {int: "a whole number", float: "a number", bool: "true or false"}[types[name]]
+        raise UserError(f"--set {setting}: {name} must be {wanted}") from None

@@ -1,0 +1,69 @@
+"""One place that assembles a run: from a system and a set of slices to a Trainer, and through it."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from ctgan_utils import data
+from ctgan_utils.data.slices import TRUTH, CTImages
+from ctgan_utils.runtime import choose_device, choose_precision, seed_everything
+from ctgan_utils.systems import System, get_experiment, get_profile, total_steps
+from ctgan_utils.systems.base import History
+from ctgan_utils.training import checkpoints
+from ctgan_utils.training.distributed import Share
+from ctgan_utils.training.trainer import Trainer, train
+
+
+def slices_for(
+    system: System, source: str | Path, *, phantoms: int, skip_unreadable: bool = False
+) -> CTImages:
+    """The slices that a --data names, at the system's size, with all that its batches hold."""
+    truth = not TRUTH.keys().isdisjoint(system.inputs)
+    size = system.image_size
+    return data.load(source, size, phantoms=phantoms, skip_unreadable=skip_unreadable, truth=truth)
+
+
+def new_trainer(
+    system: System,
+    ct: CTImages,
+    seed: int = 0,
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    share: Share | None = None,
+) -> Trainer:
+    """A Trainer of freshly initialised networks on slices; device and dtype are the best there are."""
+    device = device or choose_device()
+    dtype = dtype or choose_precision("auto", device)
+    tensors = ct.tensors(system.inputs)
+    seed_everything(seed)
+    return Trainer(system, *system.networks(), tensors, seed=seed, device=device, dtype=dtype, share=share)
+
+
+def train_experiment(
+    name: str,
+    profile: str,
+    ct: CTImages,
+    out: str | Path,
+    seed: int = 0,
+    settings: Iterable[str] = (),
+    share: float = 1.0,
+) -> tuple[Path, History]:
+    """Train an experiment into a folder of its own under out/runs; returns (folder, history).
+
+    share shortens the runs of the short profiles. A run of the thesis profile is always whole, and goes on
+    where it stopped; the others start anew.
+    """
+    system = get_experiment(name, profile, settings)
+    steps = total_steps(get_profile(profile), system, len(ct))
+    label = "-".join([name, *settings, profile, ct.fingerprint[:6], str(seed)])
+    folder = Path(out) / "runs" / label.replace("=", "-")
+    if get_profile(profile).steps is not None:
+        steps = max(2, round(share * steps))
+        shutil.rmtree(folder, ignore_errors=True)
+    checkpoints.open_run(folder, system, ct, seed, resume=True)
+    trainer = new_trainer(system, ct, seed)
+    trainer.load(folder)
+    return folder, train(trainer, steps, folder)

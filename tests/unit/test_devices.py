@@ -1,0 +1,75 @@
+"""Which device and which precision are chosen, and that runs work on devices whose generators are the CPU's."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from ctgan_utils import data
+from ctgan_utils.__main__ import main
+from ctgan_utils.runtime import REPOSITORY, UserError, choose_device, choose_precision
+from ctgan_utils.systems import get_experiment
+from ctgan_utils.training.trainer import Trainer
+
+
+def machine(monkeypatch, cuda=False, mps=False):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(False, False, "cpu"), (False, True, "mps"), (True, False, "cuda"), (True, True, "cuda")],
+)
+def test_auto_takes_the_gpu_there_is(monkeypatch, cuda, mps, chosen):
+    machine(monkeypatch, cuda, mps)
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    assert choose_device().type == chosen
+    assert choose_device("cpu").type == "cpu"
+    torch.set_float32_matmul_precision(before[0])
+    torch.backends.cudnn.benchmark = before[1]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("cuda", "CUDA device"), ("mps", "Apple GPU")])
+def test_a_gpu_that_is_not_there_is_one_line(monkeypatch, capsys, name, kind):
+    machine(monkeypatch)
+    with pytest.raises(UserError, match=f"--device {name}: no {kind} is visible here; leave the option out"):
+        choose_device(name)
+    assert main(["train", "small", "--device", name, "--dry-run"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_precision_follows_the_device(monkeypatch):
+    assert choose_precision("auto", torch.device("mps")) == torch.float32
+    assert choose_precision("bf16", torch.device("mps")) == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert choose_precision("auto", torch.device("cuda")) == torch.bfloat16
+
+
+def test_operations_that_an_apple_gpu_lacks_fall_back():
+    """PyTorch reads the variable when it is imported, so the package sets it first."""
+    code = "import ctgan_utils, sys, os; assert 'torch' not in sys.modules; "
+    code += "assert os.environ['PYTORCH_ENABLE_MPS_FALLBACK'] == '1'"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+
+
+def test_noise_is_drawn_on_the_cpu_whatever_the_device():
+    """A run's random state is a CPU generator's, so that a seed means the same latents on every device."""
+    ct = data.load_phantom(64, 32, seed=0)
+    s = get_experiment("small", "smoke", ["image_size=32"])
+    t = Trainer(s, *s.networks(), ct.tensors(), seed=3)
+    assert t.rng.device.type == "cpu"
+    noise = s.critic_noise(5, t.rng)
+    expected = torch.Generator().manual_seed(3)
+    assert torch.equal(noise["z"], torch.randn(5, 128, generator=expected))
+    assert torch.equal(noise["epsilon"], torch.rand(5, 1, 1, 1, generator=expected))
+
+
+def test_a_network_on_another_device_gets_everything_there():
+    """On the meta device nothing is computed, but a tensor left on the CPU would be noticed."""
+    s = get_experiment("small", "smoke", ["image_size=32"])
+    G, D = (n.to("meta") for n in s.networks())
+    noise = {k: v.to("meta") for k, v in s.critic_noise(8, torch.Generator().manual_seed(0)).items()}
+    loss, terms = s.critic_loss(G, D, {"images": torch.zeros(8, 1, 32, 32, device="meta"), **noise})
+    assert {t.device.type for t in (loss, *terms.values())} == {"meta"}

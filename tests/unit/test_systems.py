@@ -1,0 +1,115 @@
+"""Systems, experiments and profiles as data."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from ctgan_utils import systems
+from ctgan_utils.runtime import UserError
+from ctgan_utils.systems import EXPERIMENTS, PROFILES, get_experiment
+
+
+def test_names_are_keys_and_the_defaults_are_those_of_the_thesis():
+    assert all(name == preset.system.name for name, preset in EXPERIMENTS.items())
+    small, thesis = get_experiment("small"), EXPERIMENTS["small"].thesis
+    assert (small.batch_size, small.z_dim, small.image_size, small.stem_channels) == (64, 128, 64, 1)
+    assert (thesis.epochs, thesis.fid) == (7000, 64)
+
+
+def test_settings_win_over_the_profile_and_take_the_fields_type():
+    e = get_experiment("small", "lesson", ["width=8", "learning_rate=1e-3", "interpolation=nearest"])
+    assert (e.width, e.learning_rate, e.interpolation) == (8, 1e-3, "nearest")
+    assert (e.critic_steps, e.critic_learning_rate) == (1, 2e-3)  # the profile's, where nothing is set
+
+
+def test_another_objective_gets_its_own_rates_in_a_lesson():
+    wasserstein, cross = (get_experiment("small", "lesson", s) for s in ((), ["objective=non-saturating"]))
+    assert (wasserstein.critic_learning_rate, wasserstein.beta1) == (2e-3, 0.0)
+    thesis = get_experiment("small")
+    for field in ("critic_learning_rate", "learning_rate", "beta1", "beta2", "critic_steps"):
+        assert getattr(cross, field) == getattr(thesis, field)
+
+
+def test_a_field_that_is_set_is_not_overridden_by_the_profile_it_leads_to():
+    e = get_experiment("dcgan-b64", "lesson", ["objective=wgan-gp", "beta1=0.3"])
+    assert (e.beta1, e.critic_learning_rate) == (0.3, 2e-3)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_experiment_survives_json(name, profile):
+    e = get_experiment(name, profile)
+    assert systems.from_dict(json.loads(json.dumps(systems.to_dict(e)))) == e
+
+
+def test_what_is_stored_is_the_class_and_what_differs_from_its_defaults():
+    assert systems.to_dict(get_experiment("small-kernel")) == {
+        "name": "small-kernel",
+        "system": "ThesisGAN",
+        "settings": {"kernel_size": 3},
+    }
+
+
+def test_files_of_version_0_1_had_every_field_and_still_load():
+    e = get_experiment("large-v2-z100", "lesson")
+    record = {"section": "3.2.3", "figures": ["3.6"], "epochs": 11_500, "fid": 89}
+    assert systems.from_dict({**asdict(e), "thesis": record}) == e
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"name": "small", "system": "ThesisGAN", "settings": {"frobnicate": 1}},
+            "'frobnicate'.*train again",
+        ),
+        (
+            {"name": "small", "system": "ThesisGAN", "settings": {"width": "8"}},
+            "another version.*train again",
+        ),
+        ({"name": "x", "system": "TesisGAN", "settings": {}}, "system TesisGAN is unknown.*mean ThesisGAN"),
+        ({"name": "x", "system": "ThesisGAN", "settings": None}, "unknown"),
+        ({"name": "x", "system": "ThesisGAN", "settings": {"width": 0}}, "width=0: it must be at least 1"),
+    ],
+)
+def test_a_system_that_is_not_known_here_is_one_line(values, message):
+    with pytest.raises(UserError, match=message) as error:
+        systems.from_dict(values)
+    assert "\n" not in str(error.value)
+
+
+def test_difference_names_the_first_field():
+    a = get_experiment("small")
+    assert systems.difference(a, a) is None
+    assert systems.difference(a, get_experiment("small", settings=["width=8"])) == ("width", 64, 8)
+
+
+def test_epochs_are_one_batch_a_step():
+    thesis, lesson = PROFILES["thesis"], PROFILES["lesson"]
+    e = get_experiment("small")
+    assert systems.total_steps(thesis, e, 12_446) == 7000 * 195
+    assert systems.total_steps(lesson, e, 12_446) == lesson.steps
+    assert systems.total_steps(lesson, e, 130, epochs=2) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "setting", "message"),
+    [
+        ("smal", "lesson", "width=8", "did you mean small"),
+        ("small", "leson", "width=8", "did you mean lesson"),
+        ("small", "lesson", "widht=8", "did you mean width"),
+        ("small", "lesson", "xyzzy=8", "there are image_size"),
+        ("small", "lesson", "width", "field=value"),
+        ("small", "lesson", "width=wide", "whole number"),
+        ("small", "lesson", "learning_rate=fast", "must be a number"),
+        ("small", "lesson", "width=0", "at least 1"),
+        ("small", "lesson", "image_size=65", "8, 16, 32"),
+        ("small", "lesson", "interpolation=cubic", "bilinear, nearest"),
+        ("small", "lesson", "learning_rate=nan", "above 0"),
+        ("small", "lesson", "name=other", "no such field"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_the_mend(name, profile, setting, message):
+    with pytest.raises(UserError, match=message):
+        get_experiment(name, profile, [setting])
