@@ -77,22 +77,22 @@ def run_train(args: Namespace) -> None:
     dtype = choose_precision(args.precision, device)
     folder = args.out or Path("build", "runs", system.name)
     resume = args.resume or distributed.restarts() > 0
-    with distributed.joined(device) as share:
-        say: Callable[[str], object] = print if share.leads else lambda text: None
-        with share.leader_first():
+    with distributed.joined(device) as worker:
+        say: Callable[[str], object] = print if worker.leads else lambda text: None
+        with worker.leader_first():
             options = {"phantoms": profile.phantoms, "skip_unreadable": args.skip_unreadable}
             ct = runs.slices_for(system, args.data, **options)
             if args.hold_out:
                 ct, _ = data.split(ct, args.hold_out)
         steps = args.steps or systems.total_steps(profile, system, len(ct), args.epochs)
-        trainer = runs.new_trainer(system, ct, args.seed, device=device, dtype=dtype, share=share)
-        processes = f" in {share.size} processes" if share.size > 1 else ""
+        trainer = runs.new_trainer(system, ct, args.seed, device=device, dtype=dtype, worker=worker)
+        processes = f" in {worker.size} processes" if worker.size > 1 else ""
         say(f"{system.name} on {ct.source}: {steps:,} steps, {device}{processes}, {dtype}")
         if args.dry_run:
             say(_plan(trainer, steps))
             return
-        with share.leader_first():
-            if share.leads:
+        with worker.leader_first():
+            if worker.leads:
                 checkpoints.open_run(folder, system, ct, args.seed, resume)
             if resume:
                 trainer.load(folder)

@@ -54,6 +54,11 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seed_of(*numbers: int) -> int:
+    """One seed of 64 bits that follows from several numbers, such as a run's seed and a step's number."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
 DEVICES = "auto", "cpu", "cuda", "mps"
 
 

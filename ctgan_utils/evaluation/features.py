@@ -260,7 +260,7 @@ def _sha256(*parts: bytes | Tensor) -> str:
     """Of bytes and tensors, in hexadecimal digits."""
     digest = hashlib.sha256()
     for part in parts:
-        data = part.detach().cpu().contiguous().numpy() if isinstance(part, Tensor) else part
+        data: Any = part.detach().cpu().contiguous().numpy() if isinstance(part, Tensor) else part
         digest.update(memoryview(data).nbytes.to_bytes(8, "little"))
         digest.update(data)
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from torch.distributed.nn.functional import all_reduce
 
 
 @dataclass(frozen=True)
-class Share:
+class Worker:
     """The part of every batch that falls to process `rank` of `size`."""
 
     rank: int = 0
@@ -47,10 +47,10 @@ class Share:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Share]:
-    """The Share of this process: of those that torchrun started, or the whole."""
+def joined(device: torch.device) -> Iterator[Worker]:
+    """The Worker of this process: of those that torchrun started, or the whole."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        yield Share()
+        yield Worker()
         return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -60,7 +60,7 @@ def joined(device: torch.device) -> Iterator[Share]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
-        yield Share(rank, size)
+        yield Worker(rank, size)
     finally:
         torch.distributed.destroy_process_group()
 

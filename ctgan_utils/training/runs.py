@@ -12,7 +12,7 @@ from ctgan_utils.runtime import choose_device, choose_precision, seed_everything
 from ctgan_utils.systems import System, get_experiment, get_profile, total_steps
 from ctgan_utils.systems.base import History
 from ctgan_utils.training import checkpoints
-from ctgan_utils.training.distributed import Share
+from ctgan_utils.training.distributed import Worker
 from ctgan_utils.training.trainer import Trainer, train
 
 
@@ -32,14 +32,14 @@ def new_trainer(
     *,
     device: torch.device | None = None,
     dtype: torch.dtype | None = None,
-    share: Share | None = None,
+    worker: Worker | None = None,
 ) -> Trainer:
     """A Trainer of freshly initialised networks on slices; device and dtype are the best there are."""
     device = device or choose_device()
     dtype = dtype or choose_precision("auto", device)
     tensors = ct.tensors(system.inputs)
     seed_everything(seed)
-    return Trainer(system, *system.networks(), tensors, seed=seed, device=device, dtype=dtype, share=share)
+    return Trainer(system, *system.networks(), tensors, seed=seed, device=device, dtype=dtype, worker=worker)
 
 
 def train_experiment(

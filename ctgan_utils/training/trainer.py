@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from ctgan_utils.data.image_files import grid_png
 from ctgan_utils.data.slices import Batches
 from ctgan_utils.grey import to_uint8
-from ctgan_utils.runtime import UserError, atomic_write, progress
+from ctgan_utils.runtime import UserError, atomic_write, progress, seed_of
 from ctgan_utils.systems.base import Batch, History, System, Terms
 from ctgan_utils.training import checkpoints
-from ctgan_utils.training.distributed import Share, share_batch_norm
+from ctgan_utils.training.distributed import Worker, share_batch_norm
 from ctgan_utils.training.doctor import spread
 from ctgan_utils.training.ema import EMA
 from ctgan_utils.training.history import Log, not_finite
@@ -31,10 +31,10 @@ class Trainer:
     """A run in progress: networks, optimisers, EMA, random state and step.
 
     data is what the system asks for, {name: tensor [N, ...]} (CTImages.tensors): images are uint8
-    [N, 1, S, S]. dtype is that of the convolutions (runtime.choose_precision); share is this process's part
-    of every batch. Batches, noise and whatever the networks draw follow from the seed and the step, so that
-    on the CPU a run repeats, and resumes, bit for bit. Raises UserError when the data do not suit the system,
-    or the batch can't be divided as asked.
+    [N, 1, S, S]. dtype is that of the convolutions (runtime.choose_precision); worker is this process
+    among those that share the run. Batches, noise and whatever the networks draw follow from the seed and the
+    step, so that on the CPU a run repeats, and resumes, bit for bit. Raises UserError when the data do not
+    suit the system, or the batch can't be divided as asked.
     """
 
     def __init__(
@@ -47,22 +47,22 @@ class Trainer:
         seed: int = 0,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        share: Share | None = None,
+        worker: Worker | None = None,
     ) -> None:
         s = self.system = system
         self.seed, self.device, self.dtype = seed, torch.device(device), dtype
-        self.step, self.share = 0, share or Share()
-        self.part = s.micro_batch or s.batch_size // self.share.size
-        if s.batch_size % (self.part * self.share.size):
-            parts = f"micro-batches of {self.part} in {self.share.size} process(es)"
+        self.step, self.worker = 0, worker or Worker()
+        self.part = s.micro_batch or s.batch_size // self.worker.size
+        if s.batch_size % (self.part * self.worker.size):
+            parts = f"micro-batches of {self.part} in {self.worker.size} process(es)"
             raise UserError(f"batch_size={s.batch_size}: not divisible into {parts}; change one (--set)")
         s.check(data)
         self.G, self.D = (n.to(self.device).to(memory_format=torch.channels_last).train() for n in (G, D))
         self.ema = EMA(self.G, s.ema_half_life)
-        if self.share.size > 1:
+        if self.worker.size > 1:
             for network in (self.G, self.D):
                 share_batch_norm(network)
-        self.parallel_G, self.parallel_D = self.share.parallel(self.G), self.share.parallel(self.D)
+        self.parallel_G, self.parallel_D = self.worker.parallel(self.G), self.worker.parallel(self.D)
         self.opt_G, self.opt_D = s.optimisers(self.G, self.D)
         self.rates = [group["lr"] for group in self.groups()]
         self.batches = Batches({k: v.to(device) for k, v in data.items()}, s.batch_size, seed)
@@ -83,7 +83,7 @@ class Trainer:
         for group, rate in zip(self.groups(), self.rates):
             group["lr"] = rate * s.rate(self.step)
         with torch.random.fork_rng(devices=[]):  # whatever the networks draw, dropout say
-            torch.manual_seed(hash((self.seed, self.step)))
+            torch.manual_seed(seed_of(self.seed, self.step))
             s.before_step(self.G, self.D, self.step)
             for k in range(s.critic_steps):
                 real = self.batches[self.step * s.critic_steps + k]
@@ -107,7 +107,7 @@ class Trainer:
     def descend(self, optimiser: torch.optim.Optimizer, loss_of: Callable, batch: Batch) -> Terms:
         """One step of the optimiser down the mean loss of a batch's micro-batches; returns the mean terms."""
         optimiser.zero_grad(set_to_none=True)
-        parts = [self.share.of(tensor).split(self.part) for tensor in batch.values()]
+        parts = [self.worker.of(tensor).split(self.part) for tensor in batch.values()]
         count = len(parts[0])
         totals: Terms = {}
         for tensors in zip(*parts):
@@ -165,12 +165,12 @@ def train(trainer: Trainer, steps: int, folder: Path | str, tensorboard: bool = 
 
     Raises UserError when a loss is not finite, and KeyboardInterrupt, after saving, on Ctrl-C or SIGTERM.
     """
-    if not trainer.share.leads:
+    if not trainer.worker.leads:
         while trainer.step < steps:
             trainer.train_step()
         return []
     folder, log, saved = Path(folder), Log(folder, trainer, tensorboard), -math.inf
-    with stop_signals(trainer.share) as stop, progress(steps, folder.name, "step", trainer.step) as bar:
+    with stop_signals(trainer.worker) as stop, progress(steps, folder.name, "step", trainer.step) as bar:
         while True:
             finished = trainer.step >= steps or stop.is_set()
             if finished or trainer.step % LOG_EVERY == 0:
@@ -200,13 +200,13 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def stop_signals(share: Share) -> Iterator[threading.Event]:
+def stop_signals(worker: Worker) -> Iterator[threading.Event]:
     """An Event that Ctrl-C or SIGTERM sets, so that the step is finished; a second Ctrl-C interrupts it.
 
     One of several processes stops at once instead: the others could not finish a step without it.
     """
     stop = threading.Event()
-    if share.size > 1 or threading.current_thread() is not threading.main_thread():
+    if worker.size > 1 or threading.current_thread() is not threading.main_thread():
         yield stop
         return
 

@@ -15,8 +15,9 @@ import urllib.request
 
 import nbformat
 import pytest
-from ctgan_utils.course.execute import notebook_paths
 from playwright.sync_api import expect, sync_playwright
+
+from ctgan_utils.course.execute import notebook_paths
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WIDGETS = [path for path in notebook_paths() if "ipywidgets" in path.read_text()]

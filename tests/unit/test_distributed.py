@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from ctgan_utils.runtime import REPOSITORY
 from ctgan_utils.training import checkpoints
-from ctgan_utils.training.distributed import Share
+from ctgan_utils.training.distributed import Worker
 from ctgan_utils.training.history import read_history
 
 SETTINGS = ("image_size=32", "width=4", "batch_size=8", "critic_steps=2")
@@ -66,4 +66,4 @@ def test_a_killed_process_costs_no_more_than_the_last_checkpoint(tmp_path):
 
 def test_shares_are_the_batch_in_order():
     batch = torch.arange(12)
-    assert torch.equal(torch.cat([Share(rank, 3).of(batch) for rank in range(3)]), batch)
+    assert torch.equal(torch.cat([Worker(rank, 3).of(batch) for rank in range(3)]), batch)

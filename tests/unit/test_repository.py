@@ -11,8 +11,8 @@ from graphlib import TopologicalSorter
 
 import nbformat
 import pytest
-from ctgan_utils.course.execute import notebook_paths
 
+from ctgan_utils.course.execute import notebook_paths
 from ctgan_utils.course.trace import THUMBNAILS, figures_of, heading, read_trace
 from ctgan_utils.runtime import REPOSITORY
 from ctgan_utils.systems import EXPERIMENTS, PROFILES
