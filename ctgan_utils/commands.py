@@ -234,7 +234,7 @@ def run_experiments(args: Namespace) -> None:
         G, D = s.networks()
         sizes = [f"{count_parameters(network):,}" for network in (G, D)]
         G_ops, D_ops = (f"{n / 1e6:,.0f} M" for n in _operations(s, G, D))
-        layout, thesis = s.layout(), preset.thesis or ThesisRecord("", ())
+        layout, thesis = s.layout(), preset.thesis or ThesisRecord("")
         values: tuple[Any, ...] = (name, thesis.section or None, s.image_size, s.z_dim, s.batch_size)
         values += (layout.get("objective"), layout.get("kernel"))
         values += (*sizes, G_ops, D_ops, thesis.epochs, thesis.fid)

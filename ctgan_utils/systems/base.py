@@ -131,7 +131,6 @@ class ThesisRecord:
     """What the thesis reports of a system; nothing here changes how it is trained."""
 
     section: str
-    figures: tuple[str, ...]
     epochs: int | None = None
     fid: float | None = None
 

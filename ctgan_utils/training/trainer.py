@@ -126,24 +126,28 @@ class Trainer:
         """Both optimisers' groups of parameters, each with its learning rate."""
         return [group for optimiser in (self.opt_G, self.opt_D) for group in optimiser.param_groups]
 
+    @property
+    def G_ema(self) -> nn.Module:
+        """The averaged generator, its batch normalisation settled, ready to sample from."""
+        self.ema.settle(self.system)
+        return self.ema.G
+
     @torch.no_grad()
     def samples(self) -> Tensor:
         """The fixed latents through G_ema, uint8 [64, 1, S, S]."""
-        self.ema.settle(self.system)
-        return to_uint8(self.system.generate(self.ema.G, self.drawn(self.fixed))).cpu()
+        return to_uint8(self.system.generate(self.G_ema, self.drawn(self.fixed))).cpu()
 
     def spread(self) -> float:
         """How far the fixed samples lie apart, as a share of how far real slices do."""
         return spread(self.samples()) / self.real_spread
 
     def networks(self) -> dict[str, nn.Module]:
-        return {"G": self.G, "G_ema": self.ema.G, "D": self.D}
+        return {"G": self.G, "G_ema": self.G_ema, "D": self.D}
 
     def save(self, folder: Path | str) -> None:
         """Write the checkpoint. Raises UserError, and writes nothing, when a weight is not finite."""
         if not all(torch.isfinite(p).all() for n in self.networks().values() for p in n.parameters()):
             raise UserError(not_finite("a weight", self.step, folder))
-        self.ema.settle(self.system)
         optimisers = {"opt_G": self.opt_G.state_dict(), "opt_D": self.opt_D.state_dict()}
         state = {"step": self.step, "rng": self.rng.get_state(), **optimisers}
         checkpoints.save(folder, self.networks(), state, self.system)

@@ -45,7 +45,7 @@ def report(what, fast, slow):
 def trainer(images, dtype, memory_format):
     torch.manual_seed(0)
     e = get_experiment("small", "lesson")
-    t = Trainer(e, *e.networks(), images, dtype=dtype)
+    t = Trainer(e, *e.networks(), {"images": images}, dtype=dtype)
     for network in (t.G, t.D):
         network.to(memory_format=memory_format)
     return t

@@ -12,21 +12,19 @@ import torch
 
 from ctgan_utils import data
 from ctgan_utils.evaluation.evaluate import distances
-from ctgan_utils.runtime import seed_everything
 from ctgan_utils.systems import get_experiment, get_profile
-from ctgan_utils.training.trainer import Trainer
+from ctgan_utils.training.runs import new_trainer
 
 
 def end(ct, dtype, seed):
     """FD-ct of G_ema after the steps of a lesson, and the seconds they took."""
     e, profile = get_experiment("small", "lesson"), get_profile("lesson")
-    seed_everything(seed)
-    trainer = Trainer(e, *e.networks(), ct.images, seed=seed, dtype=dtype)
+    trainer = new_trainer(e, ct, seed, device=torch.device("cpu"), dtype=dtype)
     begun = time.perf_counter()
     for _ in range(profile.steps):
         trainer.train_step()
     seconds = time.perf_counter() - begun
-    return distances(ct, {"end": trainer.ema.G}, profile.evaluated)["end"], seconds
+    return distances(ct, {"end": trainer.G_ema}, profile.evaluated)["end"], seconds
 
 
 def main():

@@ -33,7 +33,8 @@ def main(runs, figure=None):
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(COLUMNS.split())
     rows, order = [], torch.randperm(2 * N, generator=torch.Generator().manual_seed(0))
-    for name in EXPERIMENTS:
+    nine = [name for name, preset in EXPERIMENTS.items() if preset.thesis]
+    for name in nine:
         for run in sorted(runs.glob(f"[0-9]*/{name}")):
             G, e = load_generator(run)
             ct, fake = data.load("phantom", e.image_size), sample(G, N)
@@ -45,7 +46,7 @@ def main(runs, figure=None):
             if run.parent.name == "0":
                 rows.append(functional.interpolate(fake[:SHOWN], size=128, mode="nearest"))
     if figure:
-        caption = f"A row for each of {', '.join(EXPERIMENTS)}: samples, not selected, seed 0."
+        caption = f"A row for each of {', '.join(nine)}: samples, not selected, seed 0."
         buffer = io.BytesIO()
         fig = images_figure(torch.cat(rows), caption, columns=SHOWN, scale=0.9)
         fig.savefig(buffer, format="png", dpi=100, bbox_inches="tight")

@@ -22,7 +22,6 @@ from torchvision.datasets import ImageFolder
 
 from ctgan_utils import data, phantom
 from ctgan_utils.data.image_files import write_images
-from ctgan_utils.losses import build_objective
 from ctgan_utils.systems import get_experiment
 from ctgan_utils.training.runs import new_trainer
 
@@ -36,7 +35,6 @@ class PlainLoop:
         self.e = e
         torch.manual_seed(0)
         self.G, self.D = e.networks()
-        self.objective = build_objective(e)
         betas = e.beta1, e.beta2
         self.opt_G = torch.optim.Adam(self.G.parameters(), e.learning_rate, betas)
         self.opt_D = torch.optim.Adam(self.D.parameters(), e.critic_learning_rate, betas)
@@ -44,7 +42,7 @@ class PlainLoop:
         steps += [transforms.ToTensor(), transforms.Normalize(0.5, 0.5)]
         images = ImageFolder(folder, transforms.Compose(steps))
         self.loader = DataLoader(images, e.batch_size, shuffle=True, num_workers=2, drop_last=True)
-        self.batches = iter(())
+        self.batches, self.rng = iter(()), torch.Generator()
 
     def next_batch(self):
         try:
@@ -57,14 +55,14 @@ class PlainLoop:
         n, losses = self.e.batch_size, []
         for _ in range(self.e.critic_steps):
             real = self.next_batch()
-            fake = self.G(torch.randn(n, self.e.z_dim)).detach()
+            batch = {"images": real, **self.e.critic_noise(n, self.rng)}
             self.opt_D.zero_grad()
-            loss, _ = self.objective.critic_loss(self.D, real, fake, torch.rand(n, 1, 1, 1))
+            loss, _ = self.e.critic_loss(self.G, self.D, batch)
             loss.backward()
             self.opt_D.step()
             losses.append(loss.item())
         self.opt_G.zero_grad()
-        loss = self.objective.generator_loss(self.D, self.G(torch.randn(n, self.e.z_dim)))
+        loss, _ = self.e.generator_loss(self.G, self.D, self.e.noise(n, self.rng))
         loss.backward()
         self.opt_G.step()
         losses.append(loss.item())
