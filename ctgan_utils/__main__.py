@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ctgan_utils import commands, systems
-from ctgan_utils.evaluation import features
 from ctgan_utils.runtime import DEVICES, IN_CHECKOUT, UserError, nearest
+
+try:
+    from ctgan_utils import commands, systems
+    from ctgan_utils.evaluation import features
+except UserError as error:  # of a system that $CTGAN_SYSTEMS names
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 KEPT = "keep about that share of the slices, whole patients or groups, out of training"
 SOURCES = "phantom, a folder (or one file) of images, kaggle, or auto for the first of these at hand"

@@ -10,6 +10,7 @@ import os
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ctgan_utils.runtime import UserError, nearest
@@ -31,16 +32,37 @@ __all__ = [
     "total_steps",
 ]
 
-__path__ += [os.path.abspath(p) for p in os.environ.get("CTGAN_SYSTEMS", "").split(os.pathsep) if p]
+OWN = [Path(p).resolve() for p in os.environ.get("CTGAN_SYSTEMS", "").split(os.pathsep) if p]
+__path__ += map(str, OWN)
 
 
 def _gather() -> dict[str, Preset]:
-    """The presets of every file, those of the thesis first."""
-    names = sorted(
-        (m.name for m in pkgutil.iter_modules(__path__)), key=lambda name: (name != "thesis", name)
-    )
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return {p.system.name: p for module in modules for p in getattr(module, "PRESETS", ())}
+    """The presets of every file, those of the thesis first.
+
+    Raises UserError for a folder or a file of the user's own that can't be used.
+    """
+    for folder in OWN:
+        if not folder.is_dir():
+            raise UserError(f"CTGAN_SYSTEMS: {folder} is no folder; name the one that holds your systems")
+    found = {m.name for m in pkgutil.iter_modules(__path__[:1])}
+    own = [(m.name, folder / f"{m.name}.py") for folder in OWN for m in pkgutil.iter_modules([str(folder)])]
+    presets: dict[str, Preset] = {}
+    for name in sorted(found, key=lambda name: (name != "thesis", name)):
+        module = importlib.import_module(f"{__name__}.{name}")
+        presets |= {p.system.name: p for p in getattr(module, "PRESETS", ())}
+    for name, path in own:
+        if name in found:
+            raise UserError(f"{path}: this name is taken by a file of the package; rename yours")
+        try:
+            module = importlib.import_module(f"{__name__}.{name}")
+            new = {p.system.name: p for p in module.PRESETS}
+        except Exception as error:  # whatever a file of somebody's may raise
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UserError(f"{path}: {reason}; mend it, or unset CTGAN_SYSTEMS") from None
+        if taken := new.keys() & presets.keys():
+            raise UserError(f"{path}: there is an experiment {min(taken)} already; choose another name")
+        presets |= new
+    return presets
 
 
 EXPERIMENTS = _gather()

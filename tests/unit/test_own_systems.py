@@ -107,3 +107,33 @@ def test_without_the_file_its_runs_are_refused_in_one_line(run, tmp_path):
 def test_a_truth_value_is_parsed_and_a_strange_one_refused(run):
     strange = run("train", "least-squares", "--set", "doubled=perhaps", "--dry-run", code=2).stderr
     assert strange == "error: --set doubled=perhaps: doubled must be true or false\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("mine.py", "PRESETS = (", "mine.py: SyntaxError: '(' was never closed"),
+        (
+            "mine.py",
+            "import nothing_of_this_name",
+            "ModuleNotFoundError: No module named 'nothing_of_this_name'",
+        ),
+        ("mine.py", "GAN = 1", "has no attribute 'PRESETS'"),
+        ("thesis.py", "PRESETS = ()", "thesis.py: this name is taken by a file of the package; rename yours"),
+        (
+            "mine.py",
+            "from ctgan_utils.systems.thesis import PRESETS",
+            "there is an experiment dcgan-b100 already",
+        ),
+        (None, None, "is no folder; name the one that holds your systems"),
+    ],
+)
+def test_what_is_wrong_with_an_own_file_is_one_line(run, tmp_path, name, source, message):
+    (tmp_path / "own" / "least_squares.py").unlink()
+    if name:
+        (tmp_path / "own" / name).write_text(source)
+    else:
+        (tmp_path / "own").rmdir()
+    (line,) = run("experiments", code=2).stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
