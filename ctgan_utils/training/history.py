@@ -4,20 +4,18 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from tqdm import tqdm
 
 from ctgan_utils.losses import Terms
 from ctgan_utils.runtime import UserError, atomic_write
-from ctgan_utils.systems.base import History
+from ctgan_utils.systems.base import History, System
 from ctgan_utils.training.doctor import diagnose
 
-if TYPE_CHECKING:  # TensorBoard may be absent, and the trainer imports this module
+if TYPE_CHECKING:  # TensorBoard may be absent
     from torch.utils.tensorboard import SummaryWriter
-
-    from ctgan_utils.training.trainer import Trainer
 
 HISTORY = "history.jsonl"
 
@@ -34,10 +32,23 @@ def read_history(folder: Path | str) -> History:
     return rows
 
 
+class Watched(Protocol):
+    """What the log reads of a run; a Trainer has it."""
+
+    step: int
+    system: System
+    device: torch.device
+
+    @property
+    def images_seen(self) -> int: ...
+
+    def spread(self) -> float: ...
+
+
 class Log:
     """Averages what the steps return, and writes it without making the device wait at each step."""
 
-    def __init__(self, folder: Path | str, trainer: "Trainer", tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path | str, trainer: Watched, tensorboard: bool = False) -> None:
         self.folder, self.trainer = Path(folder), trainer
         self.rows = [row for row in read_history(folder) if row["step"] <= trainer.step]
         atomic_write(self.folder / HISTORY, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
