@@ -82,7 +82,7 @@ def get_experiment(name: str, profile: str = "thesis", settings: Iterable[str] =
     asked = dict(parse(setting, type(preset.system)) for setting in settings)
     wanted = replace(preset.system, **asked)
     chosen: dict[str, Any] = {"width": max(1, preset.system.width // scale.narrowing)}
-    for override in preset.profiles.get(profile, ()):
+    for override in preset.overrides.get(profile, ()):
         if all(getattr(wanted, field) == value for field, value in override.where.items()):
             chosen |= override.fields
     return replace(preset.system, **{**chosen, **asked})

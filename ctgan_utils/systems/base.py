@@ -148,7 +148,7 @@ class Preset:
 
     system: System
     thesis: ThesisRecord | None = None
-    profiles: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)  # by the profile's name
+    overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)  # by profile
 
 
 def settings(system: System) -> dict[str, Any]:

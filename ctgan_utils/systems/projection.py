@@ -67,7 +67,7 @@ class ProjectionGAN(System):
 PRESETS = (
     Preset(
         ProjectionGAN("projection"),
-        profiles={
+        overrides={
             "smoke": (Override({}, {"batch_size": 8, "critic_steps": 1}),),
             # one critic step at a faster rate in place of five (Heusel 2017)
             "lesson": (Override({}, {"critic_steps": 1, "critic_learning_rate": 1e-3}),),

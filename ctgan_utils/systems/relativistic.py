@@ -90,7 +90,7 @@ KEPT = Override({}, {"width": 64, "critic_width": 40})
 PRESETS = (
     Preset(
         RelativisticGAN("relativistic"),
-        profiles={
+        overrides={
             "smoke": (Override({}, {"batch_size": 8, "critic_width": 2}),),
             "lesson": (KEPT,),
         },

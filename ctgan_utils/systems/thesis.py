@@ -121,7 +121,7 @@ OBJECTIVES = {
     "minimax": Objective(lambda s: CrossEntropy(saturating=True), (diagnoses.discriminator_won,)),
 }
 
-PROFILES = {
+OVERRIDES = {
     "smoke": (Override({}, {"batch_size": 8, "critic_steps": 1}),),
     # A single critic step at a faster rate stands in for five (Heusel 2017), with the momentum of Gulrajani
     # 2017: on two CPU cores this shows anatomy in minutes, where the settings of the thesis take hours.
@@ -144,7 +144,7 @@ PROFILES = {
 
 
 def _preset(name: str, record: ThesisRecord, **settings: Any) -> Preset:
-    return Preset(ThesisGAN(name, **settings), record, PROFILES)
+    return Preset(ThesisGAN(name, **settings), record, OVERRIDES)
 
 
 _DCGAN: dict[str, Any] = {
