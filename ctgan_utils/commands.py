@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ctgan_utils import __version__, data, phantom, systems
 from ctgan_utils.data import image_files, inspection, kaggle
-from ctgan_utils.data.slices import CTImages
+from ctgan_utils.data.slices import CTImages, blank
 from ctgan_utils.evaluation import ct_features, features
 from ctgan_utils.networks import count_operations, count_parameters
 from ctgan_utils.runtime import UserError, atomic_write, choose_device, choose_precision, progress
@@ -245,11 +245,9 @@ def run_experiments(args: Namespace) -> None:
 
 def _operations(system: System, G: nn.Module, D: nn.Module) -> Iterator[int]:
     """Multiplications for one image, of G and of D."""
-    noise = system.noise(2, torch.Generator().manual_seed(0))
-    images = system.generate(G.eval(), noise).detach()
-    batch = {"images": images, "labels": torch.zeros(2, dtype=torch.int64)}
-    yield count_operations(G, images, lambda: system.generate(G, noise))
-    yield count_operations(D, images, lambda: system.score(D, batch))
+    batch = blank(system.inputs, 2, system.image_size) | system.noise(2, torch.Generator())
+    yield count_operations(G, batch["images"], lambda: system.generate(G, batch))
+    yield count_operations(D, batch["images"], lambda: system.score(D, batch))
 
 
 def run_export(args: Namespace) -> None:

@@ -1,9 +1,10 @@
 """Objectives: what the critic and the generator minimise, each as short as its equation.
 
-Every objective has two methods. critic_loss(critic, real, fake, epsilon) returns the critic's loss and what
-it is made of, {name: scalar tensor}, the critic's `estimate` always among it; generator_loss(critic, fake)
-that of the generator. real and fake are [N, 1, H, W]; scores are [N], without a sigmoid; epsilon is uniform
-noise [N, 1, 1, 1], for those that look between real and fake.
+The objectives of the thesis are classes with two methods. critic_loss(critic, real, fake, epsilon) returns
+the critic's loss and what it is made of, {name: scalar tensor}, the critic's `estimate` always among it;
+generator_loss(critic, fake) that of the generator. real and fake are [N, 1, H, W]; scores are [N], without a
+sigmoid; epsilon is uniform noise [N, 1, 1, 1], for those that look between real and fake. The functions after
+them are what later objectives are made of.
 
 What these losses estimate, distances between distributions, is in distances.
 """
@@ -111,7 +112,7 @@ def relativistic(scores: Tensor, others: Tensor) -> Tensor:
     """E softplus(-(s - o)) over pairs: `scores` [N] should lie above `others` [N] (Jolicoeur-Martineau 2018).
 
     The critic minimises it for real against generated scores, the generator with the two exchanged
-    (Huang 2024, equation 2, with f(t) = -log(1 + exp(-t))).
+    (Huang 2024, equation 2).
     """
     return softplus(others - scores).mean()
 

@@ -82,6 +82,19 @@ def split(data: CTImages, fraction: float, seed: int = 0) -> tuple[CTImages, CTI
     return part("all but", ~held_out), part("only", held_out)
 
 
+def blank(names: Iterable[str], n: int, size: int) -> dict[str, Tensor]:
+    """A batch of n black slices of class 0, of whose insides nothing is known: {name: tensor [n, ...]}."""
+    pixels = torch.zeros(n, 1, size, size)
+    kinds = {
+        "images": pixels - 1,
+        "labels": torch.zeros(n, dtype=torch.int64),
+        "tissues": pixels.to(torch.uint8),
+        "lesions": pixels.bool(),
+        "hu": pixels.to(torch.int16),
+    }
+    return {name: kinds[name] for name in names}
+
+
 class Batches:
     """An endless shuffled stream: batches[k] is {name: tensor [batch_size, ...]}, "images" in [-1, 1].
 
@@ -114,8 +127,8 @@ class Batches:
 
 def digest(*parts: bytes) -> str:
     """24 hexadecimal digits that change when a part does."""
-    digest = hashlib.blake2b(digest_size=12)
+    state = hashlib.blake2b(digest_size=12)
     for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.hexdigest()

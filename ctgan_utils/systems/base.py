@@ -122,7 +122,7 @@ class System:
         return []
 
     def layout(self) -> dict[str, Any]:
-        """What the table of experiments says of a system: columns and their values."""
+        """What the table of experiments shows under "objective" and "kernel"; neither is needed."""
         return {}
 
 

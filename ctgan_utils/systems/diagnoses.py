@@ -31,7 +31,7 @@ def collapsed(history: History) -> Verdict | None:
         return Verdict(
             "collapsed",
             f"The samples have collapsed: they differ by {spread:.0%} of what real slices differ by; "
-            "try a lower learning_rate, more critic_steps, or stem_channels=8.",
+            "try a lower learning_rate, more critic_steps, or a wider stem.",
         )
     return None
 

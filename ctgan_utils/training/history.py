@@ -116,5 +116,5 @@ def not_finite(name: str, step: int, folder: Path | str) -> str:
     """What to tell the user when a run has blown up."""
     return (
         f"{folder}: {name} is not finite at step {step}; the last good state is kept. "
-        "Try a lower learning_rate or a larger gradient_penalty (--set), with another --out"
+        "Try a lower learning_rate or a heavier penalty (--set), with another --out"
     )

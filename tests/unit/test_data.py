@@ -7,6 +7,7 @@ from PIL import Image
 
 from ctgan_utils import data, grey, phantom
 from ctgan_utils.data import image_files, similarity
+from ctgan_utils.data.slices import TRUTH, blank
 from ctgan_utils.runtime import UserError
 
 
@@ -301,3 +302,12 @@ def test_a_batch_carries_all_that_belongs_to_its_images():
     tensors = ct.tensors(["images", "labels"]) | {"labels": torch.arange(30)}
     batch = data.Batches(tensors, 7, seed=0)[2]
     assert torch.equal(grey.to_uint8(batch["images"])[:, 0, 0, 0], ct.images[batch["labels"], 0, 0, 0])
+
+
+def test_a_blank_batch_has_all_that_a_set_with_truth_has():
+    ct = data.load("phantom", 64, phantoms=40, truth=True)
+    names = ["images", "labels", *TRUTH]
+    blank_batch, batch = blank(names, 2, 64), data.Batches(ct.tensors(names), 2, seed=0)[0]
+    for name in names:
+        assert blank_batch[name].shape == batch[name].shape
+        assert blank_batch[name].dtype == batch[name].dtype
