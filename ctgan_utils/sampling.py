@@ -24,7 +24,7 @@ def load_generator(path: Path | str) -> tuple[nn.Module, System]:
     """
     path = checkpoints.weights_file(path)
     metadata = checkpoints.read_metadata(path)
-    if "experiment" not in metadata:
+    if not isinstance(metadata.get("experiment"), dict):
         raise UserError(f"{path}: names no experiment; give a run folder or weights that 'train' wrote")
     system = from_dict(metadata["experiment"])
     G, _ = system.networks()

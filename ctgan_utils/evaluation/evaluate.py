@@ -80,9 +80,12 @@ def evaluate(
         "measures": {
             name: {"generated": value} for name, value in _measures(x, y, first, fake, kernel, seed).items()
         },
-        "memorisation": _memorisation(fake, real, held_out, extractor, seed),
+        "memorisation": None,
         "warnings": _warnings(real, fake, frechet),
     }
+    if held_out is not None:
+        report["memorisation"], unmeasured = _memorisation(fake, real, held_out, extractor, seed)
+        report["warnings"] += unmeasured
     if has_second:
         z = _features(extractor, second)
         report["floor"] = metrics.frechet_distance(x, z)
@@ -147,11 +150,9 @@ def pixels(images: Tensor) -> np.ndarray:
 
 
 def _memorisation(
-    fake: Tensor, train: CTImages, held_out: CTImages | None, extractor: Extractor, seed: int
-) -> dict[str, dict[str, float]] | None:
-    """Ratio, share of copies and z, in features and in pixels; None without slices that were not seen."""
-    if held_out is None:
-        return None
+    fake: Tensor, train: CTImages, held_out: CTImages, extractor: Extractor, seed: int
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """(ratio, share of copies and z, in features and in pixels; why one of them can't be measured)."""
     sets_in = {
         "features": (
             _features(extractor, fake, again=False),
@@ -160,15 +161,20 @@ def _memorisation(
         ),
         "pixels": (pixels(fake), pixels(train.images), pixels(held_out.images)),
     }
-    found, quantile = {}, max(0.01, 1 / (len(held_out) + 1))  # the least that so many slices can show
+    found: dict[str, dict[str, float]] = {}
+    warnings: list[str] = []
+    quantile = max(0.01, 1 / (len(held_out) + 1))  # the least that so many slices can show
     for space, sets in sets_in.items():
-        found[space] = {
-            "ratio": metrics.memorisation_ratio(*sets, seed=seed),
-            "copied_share": metrics.copied_share(*sets, quantile),
-            "copied_share_expected": quantile,
-            "data_copying_z": metrics.data_copying_z(*sets),
-        }
-    return found
+        try:
+            found[space] = {
+                "ratio": metrics.memorisation_ratio(*sets, seed=seed),
+                "copied_share": metrics.copied_share(*sets, quantile),
+                "copied_share_expected": quantile,
+                "data_copying_z": metrics.data_copying_z(*sets),
+            }
+        except ValueError as error:  # of sets that can't tell copies from neighbours
+            warnings.append(f"memorisation in {space} is not measured: {error}")
+    return found, warnings
 
 
 def _warnings(real: CTImages, fake: Tensor, metric: str) -> list[str]:

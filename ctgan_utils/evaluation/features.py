@@ -248,8 +248,10 @@ def cached_features(
     about = f"{extractor.name} {dtype} {list(images.shape)}".encode()
     key = _sha256(about, code, images, *extractor.state_dict().values())
     path = cache_folder() / f"features-{extractor.name}-{key[:24]}.safetensors"
-    with contextlib.suppress(OSError, SafetensorError, KeyError):
-        return safetensors.numpy.load_file(path)["features"]
+    with contextlib.suppress(OSError, SafetensorError, KeyError, ValueError):
+        kept = safetensors.numpy.load_file(path)["features"]
+        if len(kept) == len(images):
+            return kept
     found = extract(extractor, images, batch_size, precision=precision)
     with contextlib.suppress(OSError):
         atomic_write(path, safetensors.numpy.save({"features": found}))

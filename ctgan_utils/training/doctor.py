@@ -15,11 +15,16 @@ def diagnose(history: History, system: System) -> list[Verdict]:
     """
     if len(history) < 2 * RECENT:
         return []
-    common = collapsed(history)
+    common = collapsed(history) if all("spread" in row for row in history) else None
     return [*([common] if common else []), *system.diagnose(history)]
 
 
 def spread(images: Tensor) -> float:
-    """Mean distance, root mean square grey levels, between the pairs of images uint8 [N, 1, S, S]."""
+    """Mean distance, root mean square grey levels, between the pairs of images uint8 [N, 1, S, S].
+
+    0 for a single image.
+    """
+    if len(images) < 2:
+        return 0.0
     flat = images.flatten(1).float()
     return (torch.pdist(flat).mean() / flat.shape[1] ** 0.5).item()

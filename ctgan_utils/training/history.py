@@ -21,15 +21,32 @@ HISTORY = "history.jsonl"
 
 
 def read_history(folder: Path | str) -> History:
-    """The log of a run as a list of {name: number}. A last line cut short by a kill is left out."""
+    """The log of a run as a list of {name: number}. A last line cut short by a kill is left out.
+
+    Raises UserError that names the line for any other that is no row, or goes back in steps.
+    """
     path = Path(folder) / HISTORY
+    if not path.exists():
+        return []
     rows: History = []
-    for line in path.read_text().splitlines() if path.exists() else ():
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
+            row = json.loads(line, parse_constant=float)
+        except (ValueError, RecursionError):
+            row = None
+        if not _is_row(row) or (rows and row["step"] <= rows[-1]["step"]):
+            if number == len(lines) and not line.endswith("\n"):
+                break
+            raise UserError(f"{path}: line {number} is no row of a history; remove that line, or restore it")
+        rows.append(row)
     return rows
+
+
+def _is_row(row: object) -> bool:
+    """True for {name: number} with a step."""
+    numbers = isinstance(row, dict) and all(type(value) in (int, float) for value in row.values())
+    return numbers and type(row.get("step")) is int  # type: ignore[attr-defined]
 
 
 class Watched(Protocol):
@@ -42,7 +59,7 @@ class Watched(Protocol):
     @property
     def images_seen(self) -> int: ...
 
-    def spread(self) -> float: ...
+    def spread(self) -> float | None: ...
 
 
 class Log:
@@ -82,7 +99,8 @@ class Log:
         row |= {name: round(mean, 5) for name, mean in zip(names, values.nanmean(0).tolist())}
         shown = self.trainer.images_seen * len(self.pending) / step
         row["images_per_second"] = round(shown / (time.perf_counter() - self.since), 1)
-        row["spread"] = round(self.trainer.spread(), 4)
+        if (spread := self.trainer.spread()) is not None:
+            row["spread"] = round(spread, 4)
         self._keep(row)
         self._warn(row, bar)
         self.pending, self.since = [], time.perf_counter()

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ctgan_utils import data
+from ctgan_utils.data.formats.base import DEFAULT, Reading
 from ctgan_utils.data.slices import TRUTH, CTImages
 from ctgan_utils.runtime import choose_device, choose_precision, seed_everything
 from ctgan_utils.systems import System, get_experiment, get_profile, total_steps
@@ -17,12 +18,19 @@ from ctgan_utils.training.trainer import Trainer, train
 
 
 def slices_for(
-    system: System, source: str | Path, *, phantoms: int, skip_unreadable: bool = False
+    system: System,
+    source: str | Path,
+    *,
+    phantoms: int,
+    skip_unreadable: bool = False,
+    reading: Reading = DEFAULT,
 ) -> CTImages:
     """The slices that a --data names, at the system's size, with all that its batches hold."""
     truth = not TRUTH.keys().isdisjoint(system.inputs)
     size = system.image_size
-    return data.load(source, size, phantoms=phantoms, skip_unreadable=skip_unreadable, truth=truth)
+    return data.load(
+        source, size, phantoms=phantoms, skip_unreadable=skip_unreadable, truth=truth, reading=reading
+    )
 
 
 def new_trainer(
@@ -63,7 +71,7 @@ def train_experiment(
     if get_profile(profile).steps is not None:
         steps = max(2, round(share * steps))
         shutil.rmtree(folder, ignore_errors=True)
-    checkpoints.open_run(folder, system, ct, seed, resume=True)
     trainer = new_trainer(system, ct, seed)
-    trainer.load(folder)
-    return folder, train(trainer, steps, folder)
+    with checkpoints.run_folder(folder, system, ct, seed, resume=True):
+        trainer.load(folder)
+        return folder, train(trainer, steps, folder)

@@ -137,9 +137,9 @@ class Trainer:
         """The fixed latents through G_ema, uint8 [64, 1, S, S]."""
         return to_uint8(self.system.generate(self.G_ema, self.drawn(self.fixed))).cpu()
 
-    def spread(self) -> float:
-        """How far the fixed samples lie apart, as a share of how far real slices do."""
-        return spread(self.samples()) / self.real_spread
+    def spread(self) -> float | None:
+        """How far the fixed samples lie apart, as a share of how far real ones do, if these differ."""
+        return spread(self.samples()) / self.real_spread if self.real_spread else None
 
     def networks(self) -> dict[str, nn.Module]:
         return {"G": self.G, "G_ema": self.G_ema, "D": self.D}
@@ -158,8 +158,8 @@ class Trainer:
         if state is None:
             return
         checkpoints.load_weights(Path(folder) / checkpoints.WEIGHTS, self.networks())
-        self.opt_G.load_state_dict(state["opt_G"])
-        self.opt_D.load_state_dict(state["opt_D"])
+        checkpoints.load_optimiser(self.opt_G, state["opt_G"])
+        checkpoints.load_optimiser(self.opt_D, state["opt_D"])
         self.rng.set_state(state["rng"])
         self.step = state["step"]
 

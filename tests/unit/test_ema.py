@@ -58,7 +58,8 @@ def test_with_statistics_of_its_own_the_average_makes_what_its_weights_are_made_
     fast = ["learning_rate=5e-3", "critic_learning_rate=5e-3"]
     s = get_experiment("small", "smoke", ["image_size=32", "width=8", *fast])
     t = new_trainer(s, ct, dtype=torch.float32)
-    checkpoints.open_run(tmp_path / "run", s, ct, 0)
+    with checkpoints.run_folder(tmp_path / "run", s, ct, 0):
+        pass
     train(t, 40, tmp_path / "run")
     G, _ = load_generator(tmp_path / "run")
     noise = s.noise(256, torch.Generator().manual_seed(5))

@@ -33,7 +33,8 @@ def trainer(ct, *settings, dtype=torch.float32):
 
 
 def opened(folder, t, ct):
-    checkpoints.open_run(folder, t.system, ct, 0, resume=True)
+    with checkpoints.run_folder(folder, t.system, ct, 0, resume=True):
+        pass
     return folder
 
 
@@ -63,7 +64,7 @@ def test_rows_after_the_checkpoint_or_cut_short_by_a_kill_are_dropped(ct, tmp_pa
     t = trainer(ct)
     train(t, 20, opened(tmp_path / "run", t, ct))
     with open(tmp_path / "run" / history.HISTORY, "a") as file:
-        file.write('{"step": 35, "written": "after the checkpoint"}\n{"step": 4')
+        file.write('{"step": 35, "estimate": 9}\n{"step": 4')
     t = trainer(ct)
     t.load(tmp_path / "run")
     train(t, 40, tmp_path / "run")
@@ -229,8 +230,21 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(ct, experiment):
 
 
 def test_a_batch_that_does_not_divide_is_refused(ct):
-    with pytest.raises(UserError, match="batch_size=8: not divisible into micro-batches of 3 in 1 process"):
+    with pytest.raises(
+        UserError, match="micro_batch=3: it must be 0, or from 2 and a divisor of batch_size=8"
+    ):
         trainer(ct, "micro_batch=3")
+
+
+@pytest.mark.parametrize("slices", [1, 8])
+def test_slices_that_are_all_one_train_and_leave_no_nan(ct, tmp_path, slices):
+    one = ct[torch.zeros(slices, dtype=torch.int64)]
+    t = trainer(one)
+    train(t, 40, opened(tmp_path / "run", t, one))
+    lines = (tmp_path / "run" / history.HISTORY).read_text().splitlines()
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert [row["step"] for row in rows] == [20, 40]
+    assert all("spread" not in row for row in rows)
 
 
 def test_tensorboard_gets_every_number_of_the_history(ct, tmp_path, monkeypatch):
