@@ -1,13 +1,18 @@
-"""The machine and the user: errors, seeds, device, precision, progress, files written whole."""
+"""The machine and the user: errors, seeds, device, precision, memory, progress, files written whole."""
 
+import contextlib
 import difflib
+import hashlib
+import itertools
 import json
 import math
 import os
 import platform
 import random
+import re
+import socket
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +27,7 @@ IN_CHECKOUT = SHIPPED.is_dir()
 if not IN_CHECKOUT:  # installed by `pip install .`: the weights lie in the package
     SHIPPED = Path(__file__).resolve().parent / "shipped"
 WORKPLACE = REPOSITORY if IN_CHECKOUT else Path()  # what is fetched or made goes below it
+STANDARD_OUTPUT = "standard output"
 HEADLESS_LINES = 18  # of progress, besides the first and the last
 
 
@@ -33,6 +39,34 @@ def nearest(name: str, choices: Collection[str]) -> str:
     """What to try in place of an unknown name: "did you mean ...?", or the list of what there is."""
     close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(choices)}"
+
+
+def brief(value: object, most: int = 60) -> str:
+    """A value as a message shows it: the beginning of a text that has no end."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def printable(text: object) -> str:
+    """A text on one line that any stream can take: control characters and broken bytes as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+@contextlib.contextmanager
+def to_standard_output() -> Iterator[None]:
+    """What can't be written inside is said to be of standard output; a reader that has gone stays one."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, STANDARD_OUTPUT) from None
+
+
+def say(*lines: object) -> None:
+    """Print lines at once, each as one whatever the names in it hold."""
+    with to_standard_output():
+        print(*map(printable, lines), sep="\n", flush=True)
 
 
 def cache_folder() -> Path:
@@ -101,6 +135,58 @@ def _cpu_multiplies_bf16() -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
+def available_memory() -> int | None:
+    """Bytes that can be had now: the machine's, or those of the process's control group if they are fewer.
+
+    None where neither can be known.
+    """
+    free = list(_free_in_control_groups())
+    with contextlib.suppress(OSError, LookupError, ValueError):
+        free.append(1024 * _numbers("/proc/meminfo")["MemAvailable:"])
+    return max(0, min(free)) if free else None
+
+
+def _free_in_control_groups(root: str = "/sys/fs/cgroup") -> Iterator[int]:
+    """What the limits of version 2, then of version 1, leave in the group of this process and in those above.
+
+    The files that the kernel keeps in memory count as free.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, kinds, group = line.split(":", 2)
+            version_2 = not kinds
+            if not version_2 and "memory" not in kinds.split(","):
+                continue
+            base = Path(root) if version_2 else Path(root, "memory")
+            limit, used = (
+                ("memory.max", "memory.current")
+                if version_2
+                else (
+                    "memory.limit_in_bytes",
+                    "memory.usage_in_bytes",
+                )
+            )
+            for folder in (base / group.strip("/"), *(base / group.strip("/")).parents):
+                with contextlib.suppress(OSError, LookupError, ValueError):  # the root has no limit
+                    kept = _numbers(folder / "memory.stat")
+                    cached = kept["inactive_file"] + kept["active_file"]
+                    yield int((folder / limit).read_text()) - int((folder / used).read_text()) + cached
+
+
+def _numbers(path: Path | str) -> dict[str, int]:
+    """{name: number} of a file of the kernel's with a pair in each line."""
+    pairs = (line.split()[:2] for line in Path(path).read_text().splitlines())
+    return {name: int(number) for name, number in pairs}
+
+
+def require_memory(needed: int, what: str) -> None:
+    """Raises UserError if so many bytes can't be had now; `what` is the option, with its value, to lower."""
+    free = available_memory()
+    if free is not None and needed > free:
+        takes = f"takes at least {needed / 1e9:,.1f} GB of memory, {free / 1e9:,.1f} GB are free"
+        raise UserError(f"{what}: {takes}; lower it")
+
+
 def is_headless() -> bool:
     """True under the course runner and in tests, where nothing may wait for a person."""
     return os.environ.get("CTGAN_HEADLESS") == "1"
@@ -118,10 +204,12 @@ class _Lines:
 
     def write(self, text: str) -> None:
         if text.strip():
-            self.file.write(text.strip() + "\n")
+            with contextlib.suppress(OSError):  # nobody's work is lost because a log can't be written
+                self.file.write(text.strip() + "\n")
 
     def flush(self) -> None:
-        self.file.flush()
+        with contextlib.suppress(OSError):
+            self.file.flush()
 
 
 def progress(total: int, description: str, unit: str = "it", start: int = 0) -> tqdm:
@@ -132,7 +220,7 @@ def progress(total: int, description: str, unit: str = "it", start: int = 0) -> 
     options = {
         "total": total,
         "initial": start,
-        "desc": description,
+        "desc": printable(description),
         "unit": unit,
         "ncols": 100,
         "delay": 0.5,
@@ -145,20 +233,51 @@ def progress(total: int, description: str, unit: str = "it", start: int = 0) -> 
     return tqdm(file=_Lines(sys.stderr), miniters=every, mininterval=0, maxinterval=math.inf, **options)
 
 
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+_LEFTOVER = re.compile(r"\.ctgan-([0-9a-f]{6})-([0-9]{1,10})-[0-9]+\.tmp")
+_COUNT = itertools.count()
+
+
+def is_leftover(path: Path) -> bool:
+    """True for a temporary file of atomic_write, whoever wrote it."""
+    return bool(_LEFTOVER.fullmatch(path.name))
+
+
+def remove_leftovers(folder: Path | str) -> None:
+    """Delete temporary files of this host's processes that are gone, directly in a folder."""
+    for path in Path(folder).glob(".ctgan-*.tmp"):
+        match = _LEFTOVER.fullmatch(path.name)
+        if match and match[1] == _HOST and not _is_alive(int(match[2])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
 def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     """Write bytes to a file so that a reader, or a crash, sees the old file or the new one, never a part.
 
-    Raises OSError when the disk is full or the folder can't be written; the old file is then untouched.
+    Raises OSError, with the file's name, when the disk is full or the folder can't be written; the old file
+    is then untouched.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".ctgan-{_HOST}-{os.getpid()}-{next(_COUNT)}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

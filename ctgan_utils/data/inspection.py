@@ -1,16 +1,21 @@
 """What is in a folder of images, before anyone trains on it: `data check`."""
 
 from collections import Counter, defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ctgan_utils.data.image_files import class_of, image_files, read, resize, to_8_bit
+from ctgan_utils.data.discovery import INDEX, find, nothing_in
+from ctgan_utils.data.formats.base import DEFAULT, LeftOut, Reading
+from ctgan_utils.data.image_files import class_of, read_all
+from ctgan_utils.data.patients import read_index
+from ctgan_utils.data.scale import to_grey
 from ctgan_utils.data.similarity import NEAR_DUPLICATE, SAME_STACK, group, perceptual_hash
-from ctgan_utils.runtime import UserError, progress
+from ctgan_utils.runtime import UserError, printable
+
+THUMBNAIL = 64  # pixels a side, for hashes and orientations
 
 
 def orientation(thumbnail: np.ndarray) -> str:
@@ -26,53 +31,65 @@ def orientation(thumbnail: np.ndarray) -> str:
     return "unclear" if top or not body.any() else "axial"  # the table may touch the bottom
 
 
-def inspect_folder(folder: Path | str) -> dict[str, Any]:
+def inspect_folder(folder: Path | str, reading: Reading = DEFAULT) -> dict[str, Any]:
     """What is in a folder of images, as JSON values.
 
     Counts of classes, sizes, modes and orientations; exact duplicates (equal pixels) and near-duplicates
     (chains of perceptual hashes at most 10 of 256 bits apart) as lists of lists of names; the number of
-    stacks (chains of 40 bits); class folders that differ in case only; unreadable files with the reason.
+    stacks (chains of 40 bits); class folders whose names look the same; what is left out, as {reason: files};
+    what has to be assumed, in sentences; unreadable files with the reason. Raises UserError for a folder that
+    is missing or holds nothing.
     """
+    found = find(folder)
     folder = Path(folder)
-    paths = image_files(folder)
     root = folder if folder.is_dir() else folder.parent
     counts: dict[str, Counter] = {k: Counter() for k in ("classes", "sizes", "modes", "orientations")}
     names: list[str] = []
     thumbnails: list[np.ndarray] = []
+    raw: list[bool] = []
     contents: dict[tuple[int, int, int], list[str]] = defaultdict(list)
     unreadable: dict[str, str] = {}
+    left_out = found.left_out
+    assumed: set[str] = set()
+    _, index_notes = read_index(root / INDEX)
 
-    def look(path):
+    for path, seen in read_all(found.paths, THUMBNAIL, reading):
+        name = printable(path.relative_to(root).as_posix())
+        if isinstance(seen, LeftOut):
+            left_out[str(seen)] += 1
+            continue
+        if isinstance(seen, UserError):
+            unreadable[name] = str(seen)
+            continue
+        file, count = seen.file, len(seen.pixels)
+        width, height = file.size
+        assumed.update(file.notes)
+        counts["classes"].update(file.classes or [class_of(path, root)] * count)
+        counts["sizes"][f"{width}x{height}"] += count
+        counts["modes"][file.mode] += count
+        of_file = [name] if count == 1 else [f"{name}[{k}]" for k in range(count)]
+        for one, digest in zip(of_file, seen.digests):
+            contents[digest, width, height].append(one)
+        names += of_file
+        thumbnails.append(seen.pixels)
+        raw.append(seen.raw)
+    if not names and not unreadable:
+        raise nothing_in(folder, left_out)
+
+    report: dict[str, Any] = {"folder": str(folder), "files": len(found.paths), "images": len(names)}
+    if names:
         try:
-            file = read(path)
+            grey, notes = to_grey(thumbnails, raw, reading.span)
+            counts["orientations"].update(map(orientation, grey))
         except UserError as error:
-            return str(error)
-        small = to_8_bit([np.stack([resize(slice_, 64) for slice_ in file.pixels])])
-        return file.mode, file.pixels.shape[1:], [hash(s.tobytes()) for s in file.pixels], file.classes, small
-
-    with ThreadPoolExecutor() as pool, progress(len(paths), "checking images", "image") as bar:
-        for path, seen in zip(paths, pool.map(look, paths)):
-            name = path.relative_to(root).as_posix()
-            bar.update()
-            if isinstance(seen, str):
-                unreadable[name] = seen
-                continue
-            mode, (height, width), digests, classes, small = seen
-            counts["classes"].update(classes or [class_of(path, root)] * len(small))
-            counts["sizes"][f"{width}x{height}"] += len(small)
-            counts["modes"][mode] += len(small)
-            counts["orientations"].update(map(orientation, small))
-            names += [name] if len(small) == 1 else [f"{name}[{k}]" for k in range(len(small))]
-            thumbnails.append(small)
-            for name, digest in zip(names[-len(small) :], digests):
-                contents[digest, width, height].append(name)
-
-    report: dict[str, Any] = {"folder": str(folder), "files": len(paths), "images": len(names)}
+            notes = [str(error)]
+        assumed |= {*notes, *index_notes}
     report |= {name: dict(counter.most_common()) for name, counter in counts.items()}
+    report |= {"left_out": dict(left_out.most_common()), "assumed": sorted(assumed)}
     report["exact_duplicates"] = [same for same in contents.values() if len(same) > 1]
     report |= {"near_duplicates": [], "stacks": 0}
     if names:
-        hashes = perceptual_hash(torch.from_numpy(np.concatenate(thumbnails))[:, None])
+        hashes = perceptual_hash(torch.from_numpy(grey)[:, None])
         alike: dict[int, list[str]] = defaultdict(list)
         for name, number in zip(names, group(hashes, NEAR_DUPLICATE).tolist()):
             alike[number].append(name)
@@ -80,6 +97,6 @@ def inspect_folder(folder: Path | str) -> dict[str, Any]:
         report["stacks"] = len(set(group(hashes, SAME_STACK).tolist()))
     spellings: dict[str, set[str]] = defaultdict(set)
     for name in counts["classes"]:
-        spellings[name.casefold()].add(name)
+        spellings[" ".join(name.casefold().split())].add(name)
     report["same_class_in_different_case"] = [sorted(s) for s in spellings.values() if len(s) > 1]
     return report | {"unreadable": unreadable}

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,8 +29,14 @@ class CTImages:
     groups: Tensor  # int64 [N], what a split must keep together
     grouped_by: str  # "patient", or "similarity" where nobody knows the patients
     source: str  # for captions: what the slices are
-    fingerprint: str  # changes when a pixel does
     truth: dict[str, Tensor] = field(default_factory=dict)  # what the phantom knows of each slice; see TRUTH
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when a pixel or a label does, and with nothing else."""
+        shape = str(list(self.images.shape)).encode()
+        labels = self.labels.to(torch.int64)
+        return digest(shape, self.images.numpy().tobytes(), labels.numpy().tobytes())
 
     def __len__(self) -> int:
         return len(self.images)
@@ -60,11 +67,13 @@ def split(data: CTImages, fraction: float, seed: int = 0) -> tuple[CTImages, CTI
     """Two CTImages, the second with about that fraction of every class; groups are never divided.
 
     In random order a group is held out if that brings its class closer to the fraction. Raises UserError if
-    there is one group only.
+    either side would be empty.
     """
     names, numbers = data.groups.unique(return_inverse=True)
+    called = "patients" if data.grouped_by == "patient" else "groups of slices that look alike"
     if len(names) < 2:
-        raise UserError(f"{data.source}: one group by {data.grouped_by} can't be split; add slices")
+        one = called.replace("patients", "patient").replace("groups", "group")
+        raise UserError(f"{data.source}: one {one} can't be split; add others, or leave --hold-out away")
     sizes, wanted = numbers.bincount(), fraction * data.labels.bincount(minlength=len(data.classes))
     held_out = torch.zeros(len(names), dtype=torch.bool)
     for group in torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)):
@@ -73,11 +82,16 @@ def split(data: CTImages, fraction: float, seed: int = 0) -> tuple[CTImages, CTI
             held_out[group], wanted[k] = True, wanted[k] - sizes[group]
     if not held_out.any():
         held_out[sizes.argmin()] = True
+    if held_out.all():
+        most = 1 - int(sizes.min()) / len(data)
+        raise UserError(
+            f"{data.source}: there are {len(names)} {called}, and a share of {fraction:g} leaves none to "
+            f"train on; hold out {most:.2g} at most"
+        )
 
     def part(name: str, chosen: Tensor) -> CTImages:
-        key = digest(data.fingerprint.encode(), f"{name} {fraction} {seed}".encode())
         source = f"{data.source}, {name} {held_out.sum():,} held-out groups"
-        return replace(data[chosen[numbers]], source=source, fingerprint=key)
+        return replace(data[chosen[numbers]], source=source)
 
     return part("all but", ~held_out), part("only", held_out)
 

@@ -1,12 +1,15 @@
-"""Where slices come from: a folder, Kaggle, or the phantom. They are kept decoded, as uint8."""
+"""Where slices come from: a folder, Kaggle, MedNIST, or the phantom. They are kept decoded, as uint8."""
 
 import contextlib
-import csv
+import hashlib
 import json
-from collections import defaultdict
+import logging
+import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,12 +19,46 @@ import torch
 from torch import Tensor
 
 from ctgan_utils import grey, phantom
-from ctgan_utils.data import image_files, kaggle, similarity
+from ctgan_utils.data import discovery, formats, image_files, kaggle, mednist, patients, scale, similarity
+from ctgan_utils.data.formats.base import DEFAULT, LeftOut, Reading
 from ctgan_utils.data.slices import CTImages, digest
-from ctgan_utils.runtime import WORKPLACE, UserError, atomic_write, cache_folder, progress
+from ctgan_utils.runtime import (
+    WORKPLACE,
+    UserError,
+    atomic_write,
+    cache_folder,
+    printable,
+    progress,
+    remove_leftovers,
+)
 
 Kept = tuple[dict[str, Tensor], dict[str, Any]]  # what the cache keeps: tensors, and notes
 CT_KIDNEY = WORKPLACE / "data" / "ct_kidney"  # where `data kaggle` puts the slices
+MEDNIST = WORKPLACE / "data" / "mednist"  # and `data mednist`
+READERS = discovery, formats, image_files, patients, scale, similarity
+LOG = logging.getLogger(__name__)
+
+
+def resolve(name: str | Path) -> str:
+    """What --data names: "phantom", or a folder or file; what is asked for by its name is fetched first.
+
+    "kaggle" is CT KIDNEY, "mednist" MedNIST's abdominal slices; "auto" is the first of these that is there,
+    else the phantom, and fetches nothing.
+    """
+    name = str(name)
+    if name == "auto":
+        return str(CT_KIDNEY if CT_KIDNEY.is_dir() else MEDNIST) if _at_hand() else "phantom"
+    if name == "kaggle":
+        kaggle.download(CT_KIDNEY)
+        return str(CT_KIDNEY)
+    if name == "mednist":
+        mednist.download(MEDNIST)
+        return str(MEDNIST)
+    return name
+
+
+def _at_hand() -> bool:
+    return CT_KIDNEY.is_dir() or mednist.present(MEDNIST)
 
 
 def load(
@@ -32,27 +69,22 @@ def load(
     seed: int = 0,
     skip_unreadable: bool = False,
     truth: bool = False,
+    reading: Reading = DEFAULT,
 ) -> CTImages:
     """The CTImages that --data names, at size x size pixels.
 
-    "phantom"; a folder, or one file; "kaggle", which is fetched first; or "auto": data/ct_kidney if it is
-    there, else Kaggle if the environment holds a token, else the phantom. `source` says which it was. With
+    "phantom"; a folder, or one file; or another name that resolve knows. `source` says which it was. With
     truth, the phantom's slices come with what it knows of them (slices.TRUTH); of others nobody knows it.
     """
-    name = str(data)
-    if name == "auto":
-        name = str(CT_KIDNEY) if CT_KIDNEY.is_dir() else "kaggle" if kaggle.has_token() else "phantom"
+    name = resolve(data)
     if name == "phantom":
         return load_phantom(phantoms, size, seed, truth)
-    if name == "kaggle":
-        kaggle.download(CT_KIDNEY)
-        name = str(CT_KIDNEY)
-    return load_folder(name, size, skip_unreadable)
+    return load_folder(name, size, skip_unreadable, reading)
 
 
 def load_phantom(n: int, size: int, seed: int = 0, truth: bool = False) -> CTImages:
     """n slices of the built-in phantom, with its truth if that is asked for; patients are the groups."""
-    key = digest(_code(phantom), _code(grey), f"{n} {size} {seed}".encode())
+    key = digest(_code(phantom, grey).encode(), f"{n} {size} {seed}".encode())
 
     def make():
         with progress(n, "drawing phantoms", "slice") as bar:
@@ -71,87 +103,114 @@ def load_phantom(n: int, size: int, seed: int = 0, truth: bool = False) -> CTIma
         classes=phantom.CLASSES,
         grouped_by="patient",
         source=source,
-        fingerprint=key,
         truth=tensors,
     )
 
 
-def load_folder(folder: str | Path, size: int, skip_unreadable: bool = False) -> CTImages:
-    """Every image below a folder, or in one file, as grey levels at size x size pixels.
+def load_folder(
+    folder: str | Path, size: int, skip_unreadable: bool = False, reading: Reading = DEFAULT
+) -> CTImages:
+    """Every slice below a folder, or in one file, as grey levels at size x size pixels.
 
-    PNG and JPEG (8, 12 or 16 bits, grey, colour, palette or transparent on black), DICOM, .npy and .npz.
-    The class of a slice is the name of the folder it lies in, unless its file says otherwise. Width and
-    height are scaled apart, as in thesis 4.2.3. Groups are patients where the files (DICOM, .npz) or the
+    PNG, JPEG, BMP and TIFF (8 to 32 bits, grey, colour, palette or transparent on black), DICOM, NIfTI, .npy
+    and .npz. The class of a slice is the name of the folder it lies in, unless its file says otherwise. Width
+    and height are scaled apart, as in thesis 4.2.3. Groups are patients where the files (DICOM, .npz) or the
     columns file and patient of an index.csv name them for all slices; else slices that look alike. Cached by
-    content. Raises UserError for a missing or empty folder, for class folders that differ in case only, and
-    for unreadable files unless they are skipped.
+    content. What is left out, and what had to be assumed, is logged as one warning. Raises UserError for a
+    missing or empty folder, for class folders that look the same, and for unreadable files unless they are
+    skipped.
     """
+    found = discovery.find(folder)
     folder = Path(folder)
-    paths = image_files.image_files(folder)
+    paths = found.paths
+    if not paths:
+        raise discovery.nothing_in(folder, found.left_out)
     root = folder if folder.is_dir() else folder.parent
-    index = root / "index.csv"
-    patients_by_name = _read_index(index) if index.is_file() else {}
-    with ThreadPoolExecutor() as pool:
-        contents = list(pool.map(lambda path: digest(path.read_bytes()), paths))
+    try:
+        index, index_notes = patients.read_index(root / discovery.INDEX)
+        with ThreadPoolExecutor() as pool:
+            contents = list(pool.map(_digest_of_file, paths))
+    except OSError as error:
+        raise UserError(f"{error.filename or folder}: can't be read ({error.strerror})") from None
     names = [path.relative_to(root).as_posix() for path in paths]
-    about = json.dumps([size, skip_unreadable, sorted(patients_by_name.items()), root.resolve().name])
-    key = digest(about.encode(), *map(str.encode, names + contents))
+    about = repr([size, skip_unreadable, reading, sorted(index.items()), root.resolve().name])
+    key = digest(*(os.fsencode(text) for text in [about, *names, *contents, _code(*READERS)]))
 
-    def make():
-        files, unreadable = image_files.read_all(paths, size)
+    def make() -> Kept:
+        left_out, unreadable, stacks = Counter(found.left_out), dict[Path, str](), list[image_files.Slices]()
+        assumed: set[str] = set()
+        slice_classes: list[str] = []
+        known: list[str | None] = []
+        origins: list[str] = []
+        for path, result in image_files.read_all(paths, size, reading):
+            if isinstance(result, LeftOut):
+                left_out[str(result)] += 1
+            elif isinstance(result, UserError):
+                unreadable[path] = str(result)
+            else:
+                count, file = len(result.pixels), result.file
+                stacks.append(result)
+                assumed.update(file.notes)
+                slice_classes += file.classes or [image_files.class_of(path, root)] * count
+                origins += [path.name] * count
+                who = index.get(patients.key_of(path, root))
+                known += [who] * count if who or not file.patients else file.patients
         if unreadable and not skip_unreadable:
-            first, reason = next(iter(unreadable.items()))
-            more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
-            raise UserError(f"{first}{more}: {reason}; remove or replace it, or pass --skip-unreadable")
-        if not files:
-            raise UserError(f"{folder}: none of its {len(paths)} images can be read; run 'data check' on it")
-        slice_classes, patients = [], []
-        for path, file in zip((path for path in paths if path not in unreadable), files):
-            count = len(file.pixels)
-            slice_classes += file.classes or [image_files.class_of(path, root)] * count
-            patients += file.patients or [patients_by_name.get(path.relative_to(root).as_posix())] * count
+            first_path, reason = next(iter(unreadable.items()))
+            more = f" (and {len(unreadable) - 1:,} more)" if len(unreadable) > 1 else ""
+            raise UserError(f"{first_path}{more}: {reason}; remove or replace it, or pass --skip-unreadable")
+        if unreadable:
+            left_out["unreadable"] = len(unreadable)
+        if not stacks:
+            raise discovery.nothing_in(folder, left_out)
+        try:
+            grey_levels, scale_notes = scale.to_grey(
+                [s.pixels for s in stacks], [s.raw for s in stacks], reading.span
+            )
+        except UserError as error:
+            raise UserError(f"{folder}: {error}") from None
         classes = _class_names(folder, slice_classes)
-        images = torch.from_numpy(image_files.to_8_bit([file.pixels for file in files]))[:, None]
-        known = all(patients)
-        if known:
-            groups = np.unique(patients, return_inverse=True)[1]
+        images = torch.from_numpy(grey_levels)[:, None]
+        by_patient = all(known)
+        if by_patient:
+            groups = np.unique(np.array(known, str), return_inverse=True)[1]
         else:
             groups = similarity.group(similarity.perceptual_hash(images), similarity.SAME_STACK)
+            if any(known):
+                first = next(name for name, who in zip(origins, known) if not who)
+                named = sum(map(bool, known))
+                assumed.add(
+                    f"a patient is named for {named:,} of {len(known):,} slices (not for {first}), so "
+                    "slices are grouped by similarity"
+                )
         tensors = {
             "images": images,
             "labels": torch.tensor([classes.index(name) for name in slice_classes]),
             "groups": torch.from_numpy(groups),
         }
-        notes = {"classes": classes, "grouped_by": "patient" if known else "similarity"}
-        return tensors, notes | {"unreadable": len(unreadable)}
+        notes = sorted(assumed) + scale_notes + index_notes
+        if left_out:
+            notes.insert(0, f"left out: {discovery.in_words(left_out)}")
+        return tensors, {"classes": classes, "by_patient": by_patient, "notes": notes}
 
-    tensors, notes = _cached(f"folder-{digest(key.encode(), _code(image_files), _code(similarity))}", make)
-    left_out = f" ({notes['unreadable']} unreadable left out)" if notes["unreadable"] else ""
+    tensors, notes = _cached(f"folder-{key}", make)
+    if notes["notes"]:
+        LOG.warning("%s: %s", printable(str(folder)), printable("; ".join(notes["notes"])))
     return CTImages(
         images=tensors["images"],
         labels=tensors["labels"],
         groups=tensors["groups"],
         classes=tuple(notes["classes"]),
-        grouped_by=notes["grouped_by"],
-        source=f"folder {root.resolve().name}, {len(tensors['images']):,} slices{left_out}",
-        fingerprint=key,
+        grouped_by="patient" if notes["by_patient"] else "similarity",
+        source=f"folder {printable(root.resolve().name)}, {len(tensors['images']):,} slices",
     )
 
 
-def _read_index(path: Path) -> dict[str, str]:
-    """{file: patient} of an index.csv with these two columns, as the phantom writes it; else {}."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"file", "patient"} <= set(rows.fieldnames or ()):
-            return {}
-        return {row["file"]: row["patient"] for row in rows}
-
-
 def _class_names(folder: Path, names: Iterable[str]) -> list[str]:
-    """The sorted names. Raises UserError if two differ in case only."""
+    """The sorted names. Raises UserError if two differ in case or spaces only."""
     spellings: dict[str, set[str]] = defaultdict(set)
     for name in names:
-        spellings[name.casefold()].add(name)
+        spellings[" ".join(name.casefold().split())].add(name)
     for same in spellings.values():
         if len(same) > 1:
             pair = "' and '".join(sorted(same)[:2])
@@ -162,19 +221,33 @@ def _class_names(folder: Path, names: Iterable[str]) -> list[str]:
 def _cached(name: str, make: Callable[[], Kept]) -> Kept:
     """What make() returns, tensors and notes, from the cache if it is there; a broken cache is no error."""
     path = cache_folder() / f"{name}.safetensors"
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["notes"])
-    except (OSError, safetensors.SafetensorError):
-        tensors, notes = make()
+    unreadable = OSError, safetensors.SafetensorError, LookupError, TypeError, ValueError
+    with contextlib.suppress(*unreadable), safetensors.safe_open(path, "pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        notes = json.loads(file.metadata()["notes"])
+        if len({len(tensors[key]) for key in ("images", "labels", "groups")}) == 1:
+            return tensors, notes
+    tensors, notes = make()
     with contextlib.suppress(OSError):
+        remove_leftovers(path.parent)
         atomic_write(path, safetensors.torch.save(tensors, {"notes": json.dumps(notes)}))
     return tensors, notes
 
 
-def _code(module):
-    """The source of a module or package: what it draws or reads changes with it."""
-    path = Path(module.__file__)
-    paths = sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
-    return b"".join(p.read_bytes() for p in paths)
+def _digest_of_file(path: Path) -> str:
+    """Of its bytes, read in parts."""
+    state = hashlib.blake2b(digest_size=12)
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            state.update(part)
+    return state.hexdigest()
+
+
+def _code(*modules: ModuleType) -> str:
+    """The source of modules and packages: what they draw or read changes with it."""
+    parts = []
+    for module in modules:
+        path = Path(str(module.__file__))
+        paths = sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
+        parts += [p.read_bytes() for p in paths]
+    return digest(*parts)

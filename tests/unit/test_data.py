@@ -104,8 +104,17 @@ def test_a_broken_or_unwritable_cache_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("CTGAN_CACHE", str(tmp_path / "cache"))
     data.load_folder(tmp_path / "set", 32)
     (cached,) = (tmp_path / "cache").iterdir()
-    cached.write_bytes(b"broken")
-    assert data.load_folder(tmp_path / "set", 32).images.max() == 1
+    whole = cached.read_bytes()
+    for broken in (
+        b"",
+        b"broken",
+        whole[:-5],
+        whole.replace(b'"images"', b'"imagez"'),
+        whole.replace(b"notes", b"nodes"),
+    ):
+        cached.write_bytes(broken)
+        assert data.load_folder(tmp_path / "set", 32).images.max() == 1
+        assert cached.read_bytes() == whole  # made again
 
 
 def broken_folder(tmp_path):
@@ -118,13 +127,15 @@ def broken_folder(tmp_path):
     return tmp_path
 
 
-def test_unreadable_files_are_named_and_can_be_skipped(tmp_path):
+def test_unreadable_files_are_named_and_can_be_skipped(tmp_path, caplog):
     folder = broken_folder(tmp_path)
-    with pytest.raises(UserError, match=r"b\.jpg \(and 1 more\).*truncated.*--skip-unreadable"):
+    with pytest.raises(
+        UserError, match=r"b\.jpg \(and 1 more\): damaged: the file ends too early.*--skip-unreadable"
+    ):
         data.load_folder(folder, 32)
     kept = data.load_folder(folder, 32, skip_unreadable=True)
     assert len(kept) == 2
-    assert kept.source.endswith("2 slices (2 unreadable left out)")
+    assert "left out: 2 unreadable" in caplog.text
 
 
 def test_missing_and_empty_folders_say_what_to_name(tmp_path):
@@ -159,7 +170,7 @@ def test_the_phantom_is_loaded_with_its_patients():
 def toy(n=40, per_patient=5):
     images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1)
     groups = torch.arange(n) // per_patient
-    return data.CTImages(images, torch.zeros(n, dtype=torch.int64), ("x",), groups, "patient", "toy", "0")
+    return data.CTImages(images, torch.zeros(n, dtype=torch.int64), ("x",), groups, "patient", "toy")
 
 
 def test_a_split_never_divides_a_patient():
@@ -172,15 +183,21 @@ def test_a_split_never_divides_a_patient():
 def test_a_split_holds_out_a_share_of_every_class():
     labels = torch.arange(200) // 100
     groups = torch.arange(200) // 5
-    two = data.CTImages(torch.zeros(200, 1, 1, 1), labels, ("a", "b"), groups, "patient", "toy", "0")
+    two = data.CTImages(torch.zeros(200, 1, 1, 1), labels, ("a", "b"), groups, "patient", "toy")
     for seed in range(5):
         _, test = data.split(two, 0.2, seed)
         assert test.counts() == {"a": 20, "b": 20}
 
 
-def test_one_group_cannot_be_split():
-    with pytest.raises(UserError, match="one group by patient"):
+def test_a_split_leaves_something_on_both_sides_or_says_what_is_possible():
+    with pytest.raises(UserError, match="one patient can't be split"):
         data.split(toy(5), 0.2)
+    with pytest.raises(
+        UserError, match=r"there are 8 patients, and a share of 0\.99 leaves none.*0\.88 at most"
+    ):
+        data.split(toy(), 0.99)
+    train, test = data.split(toy(), 0.001)
+    assert (len(train), len(test)) == (35, 5)
 
 
 def test_phantom_patients_are_found_again_by_similarity():
@@ -219,20 +236,37 @@ def test_spaces_and_letters_of_any_language_are_fine(tmp_path):
     assert ct.source == "folder Żółć и почки 腎臓, 1 slices"
 
 
-def test_auto_takes_the_first_rung_of_the_ladder(tmp_path, monkeypatch):
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
+def test_auto_takes_the_first_rung_of_the_ladder_and_fetches_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(data.sources, "CT_KIDNEY", tmp_path / "ct_kidney")
-    assert data.load("auto", 64, phantoms=8).source.startswith("built-in phantom")
+    monkeypatch.setattr(data.sources, "MEDNIST", tmp_path / "mednist")
+    monkeypatch.setattr(data.mednist, "SLICES", 1)
+    for source in (data.kaggle, data.mednist):
+        monkeypatch.setattr(source, "download", lambda out: pytest.fail("fetched unasked"))
     monkeypatch.setenv("KAGGLE_API_TOKEN", "x")
-
-    def download(out):
-        save(out / "Cyst" / "a.png", flat(3))
-
-    monkeypatch.setattr(data.kaggle, "download", download)
+    assert data.load("auto", 64, phantoms=8).source.startswith("built-in phantom")
+    save(tmp_path / "mednist" / "AbdomenCT" / "a.jpeg", flat(3))
+    assert data.load("auto", 64).source == "folder mednist, 1 slices"
+    save(tmp_path / "ct_kidney" / "Cyst" / "a.png", flat(3))
     assert data.load("auto", 64).source == "folder ct_kidney, 1 slices"
-    monkeypatch.setattr(data.kaggle, "download", lambda out: pytest.fail("fetched again"))
-    assert len(data.load("auto", 64)) == 1
+
+
+@pytest.mark.parametrize("name", ["kaggle", "mednist"])
+def test_what_is_asked_for_by_name_is_fetched(tmp_path, monkeypatch, name):
+    folder = tmp_path / name
+    monkeypatch.setattr(data.sources, {"kaggle": "CT_KIDNEY", "mednist": "MEDNIST"}[name], folder)
+    monkeypatch.setattr(getattr(data, name), "download", lambda out: save(out / "Cyst" / "a.png", flat(3)))
+    assert data.load(name, 64).source == f"folder {name}, 1 slices"
+
+
+def test_a_set_is_known_by_its_pixels_and_labels_alone(tmp_path):
+    for folder, values in (("one", (1, 2)), ("two", (1, 2)), ("three", (1, 3))):
+        for name, value in zip("ab", values):
+            save(tmp_path / folder / name / "x.png", flat(value))
+    keys = [data.load(tmp_path / name, 32).fingerprint for name in ("one", "two", "three")]
+    assert keys[0] == keys[1] != keys[2]
+    save(tmp_path / "flat" / "a.png", flat(1))
+    save(tmp_path / "flat" / "b.png", flat(2))
+    assert data.load(tmp_path / "flat", 32).fingerprint != keys[0]  # the same pixels, other labels
 
 
 @pytest.mark.parametrize("batch_size", [4, 7, 30])

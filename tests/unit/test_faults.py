@@ -51,7 +51,7 @@ def test_a_swirl_turns_a_bar_about_its_middle():
     axis = torch.linspace(-1, 1, 65)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     bar = (255 * torch.exp(-2000 * y**2) * (x.abs() < 0.2)).round().to(torch.uint8)[None, None]
-    ct = data.CTImages(bar, torch.zeros(1), ("Normal",), torch.zeros(1), "patient", "a bar", "")
+    ct = data.CTImages(bar, torch.zeros(1), ("Normal",), torch.zeros(1), "patient", "a bar")
     turned = FAULTS["swirl"](ct, 1, None)[0, 0].float()
     assert turned[32, 32] == 255
     assert turned[26:39, 32].sum() > 3 * turned[32, 26:39].sum()
