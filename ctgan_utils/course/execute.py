@@ -14,7 +14,9 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillException
 
+from ctgan_utils import outputs
 from ctgan_utils.course.trace import figures_of, write_thumbnail
+from ctgan_utils.data import CT_KIDNEY, MEDNIST
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, nearest
 
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -52,6 +54,16 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> float:
     return time.perf_counter() - begun
 
 
+def check_out(out: Path) -> None:
+    """Raises UserError unless the course can be written there: to a new folder, an empty one, or its own."""
+    outputs.check_folder(out, is_ours=_is_of_course)
+
+
+def _is_of_course(folder: Path) -> bool:
+    index = folder / "index.html"
+    return index.is_file() and outputs.is_marked(index, "course")
+
+
 def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
     """Run every notebook; returns the names of those that failed. Writes outputs, figures and index.html."""
     os.environ["CTGAN_HEADLESS"] = "1"
@@ -61,6 +73,7 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
     results: list[dict[str, Any]] = []
     expected = {path: expected_seconds(path, profile) for path in paths}
     begun = time.perf_counter()
+    atomic_write(out / "index.html", _index(results, parameters).encode())  # marks the folder
     for k, path in enumerate(paths):
         left = _minutes_left(expected, paths[:k], paths[k:], time.perf_counter() - begun)
         print(f"[{k + 1}/{len(paths)}] {path.stem:24} {left}", flush=True)
@@ -81,7 +94,15 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
 
 
 def rerun_in_place(only: Sequence[str] = ()) -> None:
-    """Re-execute the committed notebooks in place, in lesson on the phantom; renew their thumbnails."""
+    """Re-execute the committed notebooks in place, in lesson on the phantom; renew their thumbnails.
+
+    Raises UserError for an unknown name, and where real slices lie in data/: notebook 01 would show them.
+    """
+    for folder in (CT_KIDNEY, MEDNIST):
+        if folder.is_dir():
+            raise UserError(
+                f"{folder}: its slices would get into committed outputs; move it away first"
+            )
     os.environ["CTGAN_HEADLESS"] = "1"
     names = [path.stem for path in notebook_paths()]
     for name in only:
@@ -169,11 +190,11 @@ def _index(results: Sequence[dict[str, Any]], parameters: dict[str, Any]) -> str
             f"<td>{figures}</td></tr>"
         )
     about = f"data: {parameters['DATA']}, profile: {parameters['PROFILE']}, seed: {parameters['SEED']}"
-    return INDEX.format(about=html.escape(about), rows="\n".join(rows))
+    return INDEX.format(mark=outputs.mark("course"), about=html.escape(about), rows="\n".join(rows))
 
 
 INDEX = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>GANs for CT images: the course</title><style>
+<html lang="en"><head><meta charset="utf-8">{mark}<title>GANs for CT images: the course</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
 td {{ vertical-align: top; padding: .6rem; border-top: 1px solid #ddd }} td:first-child {{ width: 20rem }}
 img {{ height: 6rem; margin: 0 .4rem .4rem 0; border: 1px solid #eee }} small {{ color: #666 }}

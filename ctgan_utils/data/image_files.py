@@ -31,6 +31,7 @@ class Slices:
 
     pixels: np.ndarray  # [k, size, size], uint8 grey levels or other numbers
     raw: bool  # True if the whole set decides what these numbers look like
+    extent: tuple[float, float]  # the lowest and the highest number that is stored
     digests: list[int]  # of each slice as it was stored: equal for equal pixels
     file: ImageFile
 
@@ -87,10 +88,13 @@ def read_slices(path: Path, size: int, reading: Reading = DEFAULT) -> Slices:
     file = read(path, reading)
     is_large = file.size[0] * file.size[1] > LARGE
     with ONE_AT_A_TIME if is_large else contextlib.nullcontext():
-        read_once = [(resize(slice_, size), hash(slice_.tobytes())) for slice_ in file.slices]
-    pixels, digests = (list(part) for part in zip(*read_once))
+        read_once = [
+            (resize(slice_, size), float(slice_.min()), float(slice_.max()), hash(slice_.tobytes()))
+            for slice_ in file.slices
+        ]
+    pixels, low, high, digests = (list(part) for part in zip(*read_once))
     raw = file.mode != "DICOM" and (pixels[0].dtype != np.uint8 or reading.span is not None)
-    return Slices(np.stack(pixels), raw, digests, file)
+    return Slices(np.stack(pixels), raw, (min(low), max(high)), digests, file)
 
 
 def read_all(

@@ -47,6 +47,7 @@ def inspect_folder(folder: Path | str, reading: Reading = DEFAULT) -> dict[str, 
     names: list[str] = []
     thumbnails: list[np.ndarray] = []
     raw: list[bool] = []
+    extents: list[tuple[float, float]] = []
     contents: dict[tuple[int, int, int], list[str]] = defaultdict(list)
     unreadable: dict[str, str] = {}
     left_out = found.left_out
@@ -73,13 +74,14 @@ def inspect_folder(folder: Path | str, reading: Reading = DEFAULT) -> dict[str, 
         names += of_file
         thumbnails.append(seen.pixels)
         raw.append(seen.raw)
+        extents.append(seen.extent)
     if not names and not unreadable:
         raise nothing_in(folder, left_out)
 
     report: dict[str, Any] = {"folder": str(folder), "files": len(found.paths), "images": len(names)}
     if names:
         try:
-            grey, notes = to_grey(thumbnails, raw, reading.span)
+            grey, notes = to_grey(thumbnails, raw, extents, reading.span)
             counts["orientations"].update(map(orientation, grey))
         except UserError as error:
             notes = [str(error)]

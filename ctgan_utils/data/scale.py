@@ -42,19 +42,22 @@ def choose_span(low: float, high: float) -> tuple[tuple[float, float], str]:
 
 
 def to_grey(
-    stacks: Sequence[np.ndarray], raw: Sequence[bool], span: tuple[float, float] | None = None
+    stacks: Sequence[np.ndarray],
+    raw: Sequence[bool],
+    extents: Sequence[tuple[float, float]],
+    span: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """(uint8 [N, H, W], what was assumed) of stacks [k, H, W].
 
     Stacks that are not raw are uint8 and stay as they are. The others share one scale for each kind of number
     (unsigned, signed, floating), so that slices stay comparable: that of span, or what choose_span takes it
-    for.
+    for by the extents, the lowest and highest number of each stack before it was brought to its size.
     """
     scales: dict[str, tuple[float, float]] = {}
     notes = []
     for kind in sorted({stack.dtype.kind for stack, is_raw in zip(stacks, raw) if is_raw}):
-        same = [s for s, is_raw in zip(stacks, raw) if is_raw and s.dtype.kind == kind]
-        low, high = min(float(s.min()) for s in same), max(float(s.max()) for s in same)
+        same = [e for s, e, is_raw in zip(stacks, extents, raw) if is_raw and s.dtype.kind == kind]
+        low, high = min(e[0] for e in same), max(e[1] for e in same)
         if span:
             scales[kind] = span
         else:

@@ -70,10 +70,10 @@ def split(data: CTImages, fraction: float, seed: int = 0) -> tuple[CTImages, CTI
     either side would be empty.
     """
     names, numbers = data.groups.unique(return_inverse=True)
-    called = "patients" if data.grouped_by == "patient" else "groups of slices that look alike"
+    is_known = data.grouped_by == "patient"
+    one, called = ("patient", "patients") if is_known else ("group", "groups of slices that look alike")
     if len(names) < 2:
-        one = called.replace("patients", "patient").replace("groups", "group")
-        raise UserError(f"{data.source}: one {one} can't be split; add others, or leave --hold-out away")
+        raise UserError(f"{data.source}: all of one {one}; slices of two are needed for a split")
     sizes, wanted = numbers.bincount(), fraction * data.labels.bincount(minlength=len(data.classes))
     held_out = torch.zeros(len(names), dtype=torch.bool)
     for group in torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)):

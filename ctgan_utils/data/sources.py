@@ -164,9 +164,8 @@ def load_folder(
         if not stacks:
             raise discovery.nothing_in(folder, left_out)
         try:
-            grey_levels, scale_notes = scale.to_grey(
-                [s.pixels for s in stacks], [s.raw for s in stacks], reading.span
-            )
+            pixels, raw, extents = zip(*((s.pixels, s.raw, s.extent) for s in stacks))
+            grey_levels, scale_notes = scale.to_grey(pixels, raw, extents, reading.span)
         except UserError as error:
             raise UserError(f"{folder}: {error}") from None
         classes = _class_names(folder, slice_classes)
