@@ -283,8 +283,11 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def save_numbers(numbers: Mapping[str, object], notebook: str, out: str | os.PathLike[str]) -> None:
-    """Write a notebook's numbers, a dict of plain values, to out/<notebook>.json."""
-    atomic_write(Path(out) / f"{notebook}.json", json.dumps(numbers, indent=2).encode())
+    """Write a notebook's numbers, a dict of plain values, to out/<notebook>.json.
+
+    Raises ValueError for numbers that are not finite: JSON has none.
+    """
+    atomic_write(Path(out) / f"{notebook}.json", json.dumps(numbers, indent=2, allow_nan=False).encode())
 
 
 def versions() -> dict[str, str]:

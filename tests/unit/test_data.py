@@ -190,7 +190,7 @@ def test_a_split_holds_out_a_share_of_every_class():
 
 
 def test_a_split_leaves_something_on_both_sides_or_says_what_is_possible():
-    with pytest.raises(UserError, match="one patient can't be split"):
+    with pytest.raises(UserError, match="all of one patient; slices of two are needed"):
         data.split(toy(5), 0.2)
     with pytest.raises(
         UserError, match=r"there are 8 patients, and a share of 0\.99 leaves none.*0\.88 at most"

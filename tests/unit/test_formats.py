@@ -173,9 +173,19 @@ def test_a_set_that_uses_few_grey_levels_is_told(tmp_path, caplog):
     assert "only the grey levels 0 to 1 are used: pass --range" in caplog.text
 
 
+def test_the_scale_is_that_of_the_numbers_stored_and_not_of_their_averages(tmp_path):
+    checkers = np.indices((64, 64)).sum(0) % 2 * np.uint16(65_535)
+    Image.fromarray(checkers.astype(np.uint16)).save(tmp_path / "a.png")
+    assert np.abs(grey_of(tmp_path, 16) - 127.5).max() < 2  # half black, half white
+
+
 def test_slices_of_one_set_share_one_scale():
     dark, bright = np.full((1, 2, 2), 1000, np.uint16), np.full((1, 2, 2), 60_000, np.uint16)
-    grey, _ = scale.to_grey([dark, bright, np.full((1, 2, 2), 9, np.uint8)], [True, True, False])
+    stacks, extents = (
+        [dark, bright, np.full((1, 2, 2), 9, np.uint8)],
+        [(1000, 1000), (60_000, 60_000), (9, 9)],
+    )
+    grey, _ = scale.to_grey(stacks, [True, True, False], extents)
     assert grey[:, 0, 0].tolist() == [4, 233, 9]
 
 

@@ -19,7 +19,7 @@ from ctgan_utils.systems import EXPERIMENTS, PROFILES
 
 PACKAGE = REPOSITORY / "ctgan_utils"
 # room: which rooms it may import besides itself; imports run one way, downwards
-GROUND = {"runtime", "grey", "latents", "filters", "losses", "distances", "gradients", "metrics"}
+GROUND = {"runtime", "outputs", "grey", "latents", "filters", "losses", "distances", "gradients", "metrics"}
 FLOORS = [  # each may import what stands above it in this list
     GROUND,
     {"phantom"},
@@ -32,10 +32,12 @@ FLOORS = [  # each may import what stands above it in this list
     {"evaluation"},
     {"course"},
     {"commands"},
+    {"command_line"},
     {"__main__"},
 ]
 ON_THE_GROUND = {  # the little that these modules need of each other
     "latents": {"runtime"},
+    "outputs": {"runtime"},
     "metrics": {"filters"},
 }
 
