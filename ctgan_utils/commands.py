@@ -4,30 +4,49 @@ import csv
 import io
 import json
 import resource
+import shlex
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from ctgan_utils import __version__, data, phantom, systems
-from ctgan_utils.data import image_files, inspection, kaggle
+from ctgan_utils import __version__, data, outputs, phantom, systems
+from ctgan_utils.data import discovery, image_files, inspection, kaggle, mednist, sources
+from ctgan_utils.data.formats.base import GIGABYTE, Reading
 from ctgan_utils.data.slices import CTImages, blank
 from ctgan_utils.evaluation import ct_features, features
 from ctgan_utils.networks import count_operations, count_parameters
-from ctgan_utils.runtime import UserError, atomic_write, choose_device, choose_precision, progress
+from ctgan_utils.runtime import (
+    UserError,
+    atomic_write,
+    choose_device,
+    choose_precision,
+    printable,
+    progress,
+    require_memory,
+    say,
+)
 from ctgan_utils.sampling import load_generator, sample
 from ctgan_utils.systems.base import System, ThesisRecord
 from ctgan_utils.training import checkpoints, distributed, runs
 from ctgan_utils.training.trainer import Trainer, train
 
 
+def reading_of(args: Namespace) -> Reading:
+    return Reading(span=args.range, limit=int(args.max_gb * GIGABYTE))
+
+
 def run_phantom(args: Namespace) -> None:
+    outputs.check_folder(args.out)
     with progress(args.n, "drawing phantoms", "slice") as bar:
         drawn = phantom.generate(args.n, args.size, args.seed, lambda done, total: bar.update(done - bar.n))
     classes = [phantom.CLASSES[k] for k in drawn.classes]
@@ -36,38 +55,54 @@ def run_phantom(args: Namespace) -> None:
     truth = {name: getattr(drawn, name) for name in ("hu", "labels", "masks")}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **truth, tissues=np.array(phantom.TISSUES))
-    atomic_write(args.out / image_files.GROUND_TRUTH, buffer.getvalue())
+    atomic_write(args.out / discovery.GROUND_TRUTH, buffer.getvalue())
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(["file", "class", "patient", "z_mm", "lesion_pixels"])
     writer.writerows(zip(names, classes, drawn.patients, drawn.z, drawn.masks.sum((1, 2))))
-    atomic_write(args.out / "index.csv", table.getvalue().encode())
-    about = f"index.csv and {image_files.GROUND_TRUTH} (hu, labels, masks, tissues; in the index's order)"
-    print(f"{args.out}: {args.n} slices of {args.size}x{args.size}, {about}")
+    atomic_write(args.out / discovery.INDEX, table.getvalue().encode())
+    held = f"{discovery.GROUND_TRUTH} (hu, labels, masks, tissues; in the index's order)"
+    say(f"{args.out}: {args.n} slices of {args.size}x{args.size}, {discovery.INDEX} and {held}")
 
 
 def run_data_check(args: Namespace) -> None:
-    report = inspection.inspect_folder(args.folder)
+    report = inspection.inspect_folder(args.folder, reading_of(args))
     if args.json:
-        print(json.dumps(report, indent=2))
+        say(*json.dumps(report, indent=2).splitlines())
         return
-    print(f"{report['folder']}: {report['images']} slices in {report['files']} files")
+    say(f"{report['folder']}: {report['images']} slices in {report['files']} files")
     for title in ("classes", "sizes", "modes", "orientations"):
-        print(f"  {title:16}", ", ".join(f"{name} {count}" for name, count in report[title].items()))
+        say(f"  {title:16} {_counted(report[title])}")
     for title in ("exact_duplicates", "near_duplicates"):
         extra = sum(len(names) - 1 for names in report[title])
-        print(f"  {title.replace('_', ' '):16} {extra} slices, of {len(report[title])} others")
-    print(f"  {'stacks':16} {report['stacks']} by similarity; split by these, not by slice")
-    print(f"  {'unreadable':16} {len(report['unreadable'])}")
+        say(f"  {title.replace('_', ' '):16} {extra} slices, of {len(report[title])} others")
+    say(f"  {'stacks':16} {report['stacks']} by similarity; split by these, not by slice")
+    say(f"  {'unreadable':16} {len(report['unreadable'])}")
+    if report["left_out"]:
+        say(f"  {'left out':16} {_counted(report['left_out'])}")
+    for sentence in report["assumed"]:
+        say(f"  assumed: {sentence}")
     for names in report["same_class_in_different_case"]:
-        print(f"  one class, different case: {', '.join(names)}; rename one")
+        say(f"  one class, different case: {', '.join(names)}; rename one")
     for name, reason in report["unreadable"].items():
-        print(f"  unreadable: {name}: {reason}")
+        say(f"  unreadable: {name}: {reason}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def run_data_kaggle(args: Namespace) -> None:
-    counts = kaggle.download(args.out)
-    print(f"{args.out}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    _download(args.out, kaggle.download)
+
+
+def run_data_mednist(args: Namespace) -> None:
+    _download(args.out, mednist.download)
+
+
+def _download(out: Path, download: Callable[[Path], dict[str, int]]) -> None:
+    outputs.check_folder(out, is_ours=lambda folder: True)  # an interrupted download goes on
+    say(f"{out}: {_counted(download(out))}")
 
 
 def run_train(args: Namespace) -> None:
@@ -77,44 +112,68 @@ def run_train(args: Namespace) -> None:
     dtype = choose_precision(args.precision, device)
     folder = args.out or Path("build", "runs", system.name)
     resume = args.resume or distributed.restarts() > 0
+    if args.steps is None:
+        systems.total_steps(profile, system, 1, args.epochs)  # raises UserError where nobody says how many
+    if args.tensorboard and find_spec("tensorboard") is None:
+        raise UserError("--tensorboard: not installed; pip install tensorboard, or leave it out")
+    _check_source("--data", args.data)
+    if not args.dry_run:
+        outputs.check_place(folder, "--out")
+        checkpoints.check_run_folder(folder, resume)
     with distributed.joined(device) as worker:
-        say: Callable[[str], object] = print if worker.leads else lambda text: None
+        tell = say if worker.leads else lambda *lines: None
+        if device.type != "cuda":
+            _require_memory(system, system.micro_batch or max(1, system.batch_size // worker.size))
         with worker.leader_first():
             options = {"phantoms": profile.phantoms, "skip_unreadable": args.skip_unreadable}
-            ct = runs.slices_for(system, args.data, **options)
+            ct = runs.slices_for(system, args.data, **options, reading=reading_of(args))
             if args.hold_out:
                 ct, _ = data.split(ct, args.hold_out)
         steps = args.steps or systems.total_steps(profile, system, len(ct), args.epochs)
         trainer = runs.new_trainer(system, ct, args.seed, device=device, dtype=dtype, worker=worker)
         processes = f" in {worker.size} processes" if worker.size > 1 else ""
-        say(f"{system.name} on {ct.source}: {steps:,} steps, {device}{processes}, {dtype}")
+        tell(f"{system.name} on {ct.source}: {steps:,} steps, {device}{processes}, {dtype}")
         if args.dry_run:
-            say(_plan(trainer, steps))
+            tell(*_plan(trainer, steps))
             return
-        with worker.leader_first():
-            if worker.leads:
-                checkpoints.open_run(folder, system, ct, args.seed, resume)
+        with checkpoints.run_folder(folder, system, ct, args.seed, resume) if worker.leads else nullcontext():
+            with worker.leader_first():
+                if resume:
+                    trainer.load(folder)
             if resume:
-                trainer.load(folder)
-        if resume:
-            say(f"going on from step {trainer.step:,}")
-        begun, first_image = time.perf_counter(), trainer.images_seen
-        try:
-            train(trainer, steps, folder, args.tensorboard)
-        except KeyboardInterrupt:
-            command = f"python -m ctgan_utils train {' '.join(map(_quote, args.argv))}"
-            again = command if args.resume else f"{command} --resume"
-            stopped = f"stopped at step {trainer.step:,}, saved in {folder}"
-            raise UserError(f"{stopped}; go on with: {again}") from None
+                tell(f"going on from step {trainer.step:,}")
+            begun, first_image = time.perf_counter(), trainer.images_seen
+            try:
+                train(trainer, steps, folder, args.tensorboard)
+            except KeyboardInterrupt:
+                command = shlex.join(["python", "-m", "ctgan_utils", "train", *args.argv])
+                again = command if args.resume else f"{command} --resume"
+                stopped = f"stopped at step {trainer.step:,}, saved in {folder}"
+                raise UserError(f"{stopped}; go on with: {again}") from None
         seconds = time.perf_counter() - begun
         images = trainer.images_seen - first_image
         speed = f"{images:,} images in {seconds:.0f} s ({images / seconds:.0f} images/s)"
-        say(f"{speed}, peak memory {_peak_memory()}")
-        say(f"run folder: {folder}; see it with: python -m ctgan_utils sample {folder} --n 64 --out grid.png")
+        tell(f"{speed}, peak memory {_peak_memory()}")
+        look = f"python -m ctgan_utils sample {shlex.quote(str(folder))} --n 64 --out grid.png"
+        tell(f"run folder: {folder}; see it with: {look}")
 
 
-def _plan(trainer: Trainer, steps: int, measured: int = 5) -> str:
-    """Runs a few steps, writes nothing; returns what a run would take."""
+def _check_source(option: str, path: Path | str, wanted: str = "a folder of images, or one file") -> None:
+    """Raises UserError for a file that holds weights in place of images."""
+    if Path(path).suffix.lower() in (".pt", ".pth", ".safetensors"):
+        raise UserError(f"{option} {path}: weights, not images; name {wanted}")
+
+
+def _require_memory(system: System, images: int) -> None:
+    """Raises UserError, naming what to lower, if training on so many images at a time needs more memory."""
+    weights, activations = system.memory(images)
+    batch = "micro_batch" if system.micro_batch else "batch_size"
+    what = f"width={system.width}, z_dim={system.z_dim}" if weights > activations else f"{batch}={images}"
+    require_memory(weights + activations, f"{system.name} with {what}")
+
+
+def _plan(trainer: Trainer, steps: int, measured: int = 5) -> tuple[str, ...]:
+    """Runs a few steps, writes nothing; returns what a run would take, in lines."""
     trainer.train_step()
     trainer.spread()
     begun = time.perf_counter()
@@ -125,13 +184,10 @@ def _plan(trainer: Trainer, steps: int, measured: int = 5) -> str:
     hours = steps * seconds / 3600
     time_left = f"{hours:.1f} h" if hours > 2 else f"{60 * hours:.0f} min"
     return (
-        f"  parameters: {', '.join(sizes)}\n  {seconds:.3f} s a step: about {time_left} in all\n"
-        f"  peak memory {_peak_memory()}"
+        f"  parameters: {', '.join(sizes)}",
+        f"  {seconds:.3f} s a step: about {time_left} in all",
+        f"  peak memory {_peak_memory()}",
     )
-
-
-def _quote(word: str) -> str:
-    return f"'{word}'" if " " in word else word
 
 
 def _peak_memory() -> str:
@@ -142,45 +198,72 @@ def _peak_memory() -> str:
 
 
 def run_sample(args: Namespace) -> None:
-    G, _ = load_generator(args.run)
+    is_sheet = args.out.suffix != ""
+    if is_sheet and args.out.suffix.lower() != ".png":
+        raise UserError(f"--out {args.out}: end it in .png for one sheet, or in no suffix for a folder")
+    if is_sheet:
+        outputs.check_file(args.out, "--out", [".png"], _is_sheet)
+    else:
+        outputs.check_folder(args.out)
+    G, system = load_generator(args.run)
+    if args.truncation and "z" not in system.noise(1, torch.Generator()):
+        raise UserError(f"--truncation: {system.name} draws no normal latents z; leave it out")
+    bytes_each = 2 * system.image_size**2 + 4 * system.z_dim  # an image, its part of the output, its latent
+    require_memory(args.n * bytes_each, f"--n {args.n}")
     images = sample(G, args.n, args.seed, args.truncation)
-    if args.out.suffix.lower() == ".png":
+    if is_sheet:
         atomic_write(args.out, image_files.grid_png(images))
     else:
         image_files.write_images(args.out, images[:, 0].numpy(), [f"{i:05d}.png" for i in range(args.n)])
         about = {"run": str(args.run), "seed": args.seed, "truncation": args.truncation}
-        atomic_write(args.out / image_files.SAMPLED, json.dumps(about).encode())
-    print(f"{args.out}: {args.n} samples of {args.run}")
+        atomic_write(args.out / discovery.SAMPLED, json.dumps(about).encode())
+    say(f"{args.out}: {args.n} samples of {args.run}")
+
+
+def _is_sheet(path: Path) -> bool:
+    """True for a PNG file that was written here."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Software") == image_files.SOFTWARE
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def run_evaluate(args: Namespace) -> None:
     from ctgan_utils.evaluation import evaluate, report  # scikit-learn and seaborn take seconds to import
 
+    if args.html:
+        outputs.check_file(args.html, "--html", [".html", ".htm"], outputs.is_marked)
+    _check_source("--real", args.real)
+    for path in args.fake:
+        if not _is_generator(path):
+            _check_source("--fake", path, "a run folder, a file that 'export' wrote, or images")
     extractor = features.load_extractor(args.features).to(choose_device(args.device))
     size = _common_size(args.fake, args.size)
-    real, held_out = data.load(args.real, size, skip_unreadable=args.skip_unreadable), None
+    reading = reading_of(args)
+    real, held_out = data.load(args.real, size, skip_unreadable=args.skip_unreadable, reading=reading), None
     if args.hold_out:
         real, held_out = data.split(real, args.hold_out)
     n = args.n or len(real) // 2
     found = {}
     for path in args.fake:
-        fake = _generated(path, size, args, min(n, 5_000))
+        fake = _generated(path, size, args, min(n, 5_000, len(real)))
         if len(fake) < (args.n or 0) or (args.n or 0) > len(real):
             raise UserError(f"--n {args.n}: there are {len(real)} real images, and {len(fake)} of {path}")
         fake = fake[:n]
         e = evaluate.evaluate(real, fake, extractor, seed=args.seed, held_out=held_out)
         e.report["warnings"] += _provenance(args.real, path, real)
-        found[str(path)] = e
+        found[printable(path)] = e
     ranked = evaluate.rank({name: e.report | {"fake": name} for name, e in found.items()})
     if args.html:
         atomic_write(args.html, report.page({name: found[name] for name in ranked}))
     if args.json:
-        print(json.dumps(next(iter(ranked.values())) if len(ranked) == 1 else list(ranked.values())))
+        say(json.dumps(next(iter(ranked.values())) if len(ranked) == 1 else list(ranked.values())))
         return
     for name, r in ranked.items():
-        print(name, *report.lines(r), sep="\n")
+        say(name, *report.lines(r))
     if len(ranked) > 1:
-        print("ranking", *report.ranking(ranked), sep="\n")
+        say("ranking", *report.ranking(ranked))
 
 
 SIZES = 64, 128, 256, 32  # pixels a side at which images can be compared
@@ -210,27 +293,28 @@ def _generated(path: Path, size: int, args: Namespace, n: int) -> Tensor:
     """n samples of a run, or all the images of a folder."""
     if _is_generator(path):
         return sample(load_generator(path)[0], n, args.seed)
-    return data.load(path, size, skip_unreadable=args.skip_unreadable).images
+    return data.load(path, size, skip_unreadable=args.skip_unreadable, reading=reading_of(args)).images
 
 
 def _provenance(real: str, fake: Path, ct: CTImages) -> list[str]:
     """Warnings where files say that real and fake may be mistaken for each other, or for others."""
     warnings = []
-    if (Path(real) / image_files.SAMPLED).exists():
+    if (Path(real) / discovery.SAMPLED).exists():
         warnings.append(f"{real} holds samples of a run: are --real and --fake swapped?")
     if (fake / checkpoints.CONFIG).exists():
         trained_on = checkpoints.read_config(fake)["data"]
         if trained_on["fingerprint"] != ct.fingerprint:
             warnings.append(f"{fake} was trained on other slices: {trained_on['source']}")
-    return warnings
+    return [printable(warning) for warning in warnings]
 
 
 def run_experiments(args: Namespace) -> None:
     row = "{:17} {:>7} {:>7} {:>4} {:>5} {:>14} {:>6} {:>10} {:>10} {:>8} {:>8} {:>6} {:>4}"
     head = "experiment section  pixels  z  batch objective kernel G-numbers D-numbers G-ops D-ops epochs FID"
-    print(row.format(*head.split()))
+    say(row.format(*head.split()))
     for name, preset in systems.EXPERIMENTS.items():
         s = systems.get_experiment(name, args.profile)
+        _require_memory(s, 1)
         G, D = s.networks()
         sizes = [f"{count_parameters(network):,}" for network in (G, D)]
         G_ops, D_ops = (f"{n / 1e6:,.0f} M" for n in _operations(s, G, D))
@@ -238,9 +322,9 @@ def run_experiments(args: Namespace) -> None:
         values: tuple[Any, ...] = (name, thesis.section or None, s.image_size, s.z_dim, s.batch_size)
         values += (layout.get("objective"), layout.get("kernel"))
         values += (*sizes, G_ops, D_ops, thesis.epochs, thesis.fid)
-        print(row.format(*("-" if value is None else value for value in values)))
-    print("numbers: parameters; ops: multiplications for one image; both of the", args.profile, "profile")
-    print("section, epochs and FID are the thesis'; systems without a section are not from it")
+        say(row.format(*("-" if value is None else value for value in values)))
+    say(f"numbers: parameters; ops: multiplications for one image; both of the {args.profile} profile")
+    say("section, epochs and FID are the thesis'; systems without a section are not from it")
 
 
 def _operations(system: System, G: nn.Module, D: nn.Module) -> Iterator[int]:
@@ -251,22 +335,40 @@ def _operations(system: System, G: nn.Module, D: nn.Module) -> Iterator[int]:
 
 
 def run_export(args: Namespace) -> None:
+    outputs.check_file(args.out, "--out", [".safetensors"], lambda path: _names(path, "exported_from"))
     G, system = load_generator(args.run)
     about = {**checkpoints.read_metadata(checkpoints.weights_file(args.run)), "exported_from": args.run.name}
     atomic_write(args.out, checkpoints.pack_weights({"G_ema": G}, about))
-    print(f"{args.out}: G_ema of {system.name}, {args.out.stat().st_size / 1e6:.2f} MB")
+    say(f"{args.out}: G_ema of {system.name}, {args.out.stat().st_size / 1e6:.2f} MB")
+
+
+def _names(weights: Path, key: str) -> bool:
+    """True for a safetensors file of ours whose metadata have that key."""
+    try:
+        return key in checkpoints.read_metadata(weights)
+    except UserError:
+        return False
 
 
 def run_course(args: Namespace) -> int | None:
     from ctgan_utils.course import execute  # papermill and nbconvert take a second to import
 
-    if args.data != "phantom":
-        image_files.image_files(args.data)
-        args.data = str(Path(args.data).resolve())
     systems.get_profile(args.profile)
-    failed = execute.run_course(args.data, args.profile, args.seed, args.out)
+    _check_source("--data", args.data)
+    execute.check_out(args.out)
+    source = sources.resolve(args.data)
+    if args.data == "auto":
+        say(f"--data auto: {source}")
+    if source != "phantom":
+        discovery.image_files(source)
+        source = str(Path(source).resolve())
+    for option, name in (("--data", source), ("--out", str(args.out))):
+        if name.encode(errors="ignore").decode() != name:
+            raise UserError(f"{option} {name}: notebooks take no name with broken letters; rename it")
+    failed = execute.run_course(source, args.profile, args.seed, args.out)
     if failed:
-        print(f"error: failed: {', '.join(failed)}; see {args.out / 'index.html'}", file=sys.stderr)
+        index = printable(args.out / "index.html")
+        print(f"error: failed: {', '.join(failed)}; see {index}", file=sys.stderr)
         return 1
     return None
 
@@ -281,13 +383,14 @@ def run_student(args: Namespace) -> None:
     from ctgan_utils.course import student
 
     written = student.write_student_copies(args.out)
-    print(f"{len(written)} notebooks in {args.out}, their solutions emptied; the originals have them folded")
+    say(f"{len(written)} notebooks in {args.out}, their solutions emptied; the originals have them folded")
 
 
 def run_features(args: Namespace) -> None:
+    outputs.check_file(args.out, "--out", [".safetensors"], lambda path: _names(path, "phantoms"))
     with progress(args.n, "drawing phantoms", "slice") as bar:
         drawn = phantom.generate(args.n, 64, args.seed, lambda done, total: bar.update(done - bar.n))
     extractor = ct_features.train_ct_features(drawn, args.steps, seed=args.seed)
     about = {"phantoms": args.n, "steps": args.steps, "seed": args.seed, "version": __version__}
     atomic_write(args.out, checkpoints.pack_weights({"features": extractor}, about))
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB")
+    say(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB")

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from ctgan_utils import outputs
 from ctgan_utils.course.execute import notebook_paths
 from ctgan_utils.runtime import UserError, atomic_write
 
@@ -41,13 +42,15 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
 
 
 def write_student_copies(folder: Path | str) -> list[Path]:
-    """Write a copy of every notebook into a folder; returns the paths.
+    """Write a copy of every notebook into a new or empty folder; returns the paths.
 
-    Raises UserError, and writes nothing, if the folder has one of them already: a student's work is kept.
+    Raises UserError, and writes nothing, if the folder has one of them already, for a student's work is kept,
+    or holds other files.
     """
     targets = {path: Path(folder) / path.name for path in notebook_paths()}
     if present := [target for target in targets.values() if target.exists()]:
         raise UserError(f"{present[0]}: there already, with somebody's answers perhaps; choose another --out")
+    outputs.check_folder(Path(folder))
     for path, target in targets.items():
         text = nbformat.writes(student_copy(nbformat.read(path, 4)))
         atomic_write(target, text.encode() + b"\n")

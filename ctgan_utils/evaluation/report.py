@@ -14,6 +14,7 @@ from ctgan_utils.figures.datasets import appearance_figure
 from ctgan_utils.figures.distances import curve_figure
 from ctgan_utils.figures.embeddings import pca_figure
 from ctgan_utils.figures.images import images_figure, nearest_figure
+from ctgan_utils.outputs import mark
 
 SHOWN = 16  # samples in a figure
 
@@ -64,7 +65,7 @@ def page(evaluations: Mapping[str, Evaluation]) -> bytes:
         )
         parts.append(f"<h2>{html.escape(name)}</h2><pre>{text}</pre>{pictures}")
     ranked = "\n".join(ranking(rank({name: e.report for name, e in evaluations.items()})))
-    return PAGE.format(ranking=html.escape(ranked), parts="\n".join(parts)).encode()
+    return PAGE.format(mark=mark(), ranking=html.escape(ranked), parts="\n".join(parts)).encode()
 
 
 def figures(e: Evaluation) -> Iterator[Figure]:
@@ -92,7 +93,7 @@ def _png(figure: Figure) -> bytes:
 
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title><style>
+<html lang="en"><head><meta charset="utf-8">{mark}<title>Evaluation</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem }}
 pre {{ background: #f6f6f6; padding: 1rem; overflow-x: auto }}
 img {{ max-width: 100%; display: block; margin: 1rem 0 }}

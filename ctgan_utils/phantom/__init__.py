@@ -22,10 +22,11 @@ from ctgan_utils.grey import window
 from ctgan_utils.phantom.acquisition import acquire, system_matrix
 from ctgan_utils.phantom.anatomy import draw_anatomy, halve
 from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, LESIONS, TISSUES, Patient, draw_patient
-from ctgan_utils.runtime import UserError
+from ctgan_utils.runtime import UserError, require_memory
 
 __all__ = ["CLASSES", "CLASS_COUNTS", "TISSUES", "Phantoms", "generate"]
 
+BYTES_PER_PIXEL = 5  # of images, hu, labels and masks together
 SCANNED = 128  # slices are scanned with at least so many pixels a side, and then scaled down
 
 
@@ -84,7 +85,7 @@ def generate(
     another size shows the same anatomy; those below SCANNED are scaled down. Patients are drawn by `workers`
     threads, by default one per core and at most 8; their number changes nothing but the time. progress, if
     given, is called as progress(done, total) after every patient. Raises UserError unless n >= 1, size is a
-    multiple of 4 within 32..256, seed >= 0 and workers >= 1.
+    multiple of 4 within 32..256, seed >= 0 and workers >= 1, and if the slices do not fit into memory.
     """
     workers = min(8, os.cpu_count() or 1) if workers is None else workers
     checks = (
@@ -97,6 +98,7 @@ def generate(
         if not good:
             rule = "n >= 1, size a multiple of 4 within 32..256, seed >= 0, workers >= 1"
             raise UserError(f"bad {name}: {value}; give {rule}")
+    require_memory(BYTES_PER_PIXEL * n * size**2, f"n={n} slices of size={size}")
     hu, labels, masks = (np.zeros((n, size, size), t) for t in (np.int16, np.uint8, bool))
     images, z, windows = np.zeros_like(labels), np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
     classes, patients = np.zeros(n, np.int64), np.zeros(n, np.int64)

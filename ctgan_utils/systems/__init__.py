@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ctgan_utils.runtime import UserError, nearest
+from ctgan_utils.runtime import UserError, brief, nearest
 from ctgan_utils.systems.base import Preset, System, difference, parse, settings
 from ctgan_utils.systems.profiles import PROFILES, Profile, get_profile
 
@@ -77,7 +77,7 @@ def get_experiment(name: str, profile: str = "thesis", settings: Iterable[str] =
     for a value that does not fit.
     """
     if name not in EXPERIMENTS:
-        raise UserError(f"{name}: no such experiment; {nearest(name, EXPERIMENTS)}")
+        raise UserError(f"{brief(name)}: no such experiment; {nearest(name, EXPERIMENTS)}")
     preset, scale = EXPERIMENTS[name], get_profile(profile)
     asked = dict(parse(setting, type(preset.system)) for setting in settings)
     wanted = replace(preset.system, **asked)
@@ -111,19 +111,25 @@ def to_dict(system: System) -> dict[str, Any]:
 def from_dict(values: dict[str, Any]) -> System:
     """The system that to_dict wrote, or that version 0.1 wrote with all its fields.
 
-    Raises UserError for a class or a field that this version does not know, or a value that does not fit.
+    Raises UserError for values that are no system, a class or a field that this version does not know, or a
+    value that does not fit.
     """
+    if not isinstance(values, dict):
+        raise UserError(f"experiment {brief(values)}: not a system; restore the file, or train again")
     known = {"name", "thesis"}  # version 0.1 had one class of systems, and wrote every field
     old = {"system": "ThesisGAN", "settings": {k: v for k, v in values.items() if k not in known}}
     values = values if "system" in values else {**values, **old}
     name, kind, chosen = (values.get(key) for key in ("name", "system", "settings"))
+    name, kind = brief(name), str(kind)
     if kind not in SYSTEMS or not isinstance(chosen, dict):
         raise UserError(
-            f"experiment {name}: its system {kind} is unknown here; {nearest(str(kind), SYSTEMS)}"
+            f"experiment {name}: its system {brief(kind)} is unknown here; {nearest(kind, SYSTEMS)}"
         )
     try:
-        return SYSTEMS[kind](str(name), **chosen)
-    except TypeError as error:  # names the field, or compares a text with a number
+        return SYSTEMS[kind](name, **chosen)
+    except UserError as error:
+        raise UserError(f"experiment {name}: {error}") from None
+    except TypeError as error:  # names the field
         reason = str(error).split("__init__() ")[-1]
         raise UserError(
             f"experiment {name}: written by another version of ctgan_utils ({reason}); use that version, or "

@@ -1,19 +1,57 @@
 """What a system is: one run's settings, its networks, its noise, its losses, and its diagnoses."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
 
 from ctgan_utils import latents
+from ctgan_utils.data.slices import blank
 from ctgan_utils.losses import Terms
-from ctgan_utils.runtime import UserError, nearest
+from ctgan_utils.runtime import UserError, brief, nearest
 
 Batch = dict[str, Any]  # {name: tensor [N, ...]}, and "step", the number of the generator step
 Networks = tuple[nn.Module, nn.Module]  # G, D
 History = list[dict[str, float]]  # rows of history.jsonl
+Rule = tuple[str, bool, str]  # a field, whether its value is valid, what it must be
+
+# More than these is a slip of the pen: nobody has trained such a network, or no machine holds it.
+WIDEST = (
+    1_024  # channels: sixteen times the thesis'; a critic of 256x256 then has ten thousand million weights
+)
+LONGEST_LATENT = 65_536  # numbers: an image of 256x256 has no more
+LARGEST_BATCH = 65_536  # images: five times as many as CT KIDNEY has; twice the largest of You et al. 2017
+MOST_CRITIC_STEPS = 1_000  # per generator step: the critic is then as good as optimal
+LONGEST_RUN = 10**12  # images: what a GPU that is shown 10,000 a second sees in three years
+
+
+class Kind(NamedTuple):
+    """What a field of one type may hold, in words, and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+KINDS = {
+    int: Kind("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
+    float: Kind(
+        "a finite number",
+        lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= sys.float_info.max,
+    ),
+    bool: Kind("true or false", lambda v: isinstance(v, bool)),
+    str: Kind("a text", lambda v: isinstance(v, str)),
+}
+
+
+def kind_of(setting: Field) -> type | None:
+    """The type of a field, if it is one of KINDS; a module may write it as a text."""
+    return next((kind for kind in KINDS if setting.type in (kind, kind.__name__)), None)
 
 
 class Verdict(NamedTuple):
@@ -50,24 +88,34 @@ class System:
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adam", "rmsprop")}
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            kind, value = kind_of(f), getattr(self, f.name)
+            if kind and not KINDS[kind].holds(value):
+                raise UserError(f"{f.name}={brief(repr(value))}: it must be {KINDS[kind].words}")
         for name, valid, rule in self.rules():
             if not valid:
-                raise UserError(f"{name}={getattr(self, name)}: it must be {rule}")
+                raise UserError(f"{name}={brief(getattr(self, name))}: it must be {rule}")
 
-    def rules(self) -> Iterator[tuple[str, bool, str]]:
+    def rules(self) -> Iterator[Rule]:
         """(field, whether its value is valid, what it must be) for each field that has a rule."""
         yield from ((k, getattr(self, k) in c, f"one of {', '.join(c)}") for k, c in self.choices.items())
         yield "image_size", self.image_size in (8, 16, 32, 64, 128, 256), "8, 16, 32, 64, 128 or 256"
-        yield "z_dim", self.z_dim >= 1, "at least 1"
-        yield "width", self.width >= 1, "at least 1"
-        yield "critic_steps", self.critic_steps >= 1, "at least 1"
-        yield "batch_size", self.batch_size >= 2, "at least 2, for batch normalisation"
-        yield "micro_batch", self.micro_batch != 1 and self.micro_batch >= 0, "0, or at least 2"
+        yield self.within("z_dim", 1, LONGEST_LATENT)
+        yield self.within("width", 1, WIDEST)
+        yield self.within("critic_steps", 1, MOST_CRITIC_STEPS)
+        yield self.within("batch_size", 2, LARGEST_BATCH, ", at least 2 for batch normalisation")
+        part = self.micro_batch
+        divides = part == 0 or (part >= 2 and self.batch_size % part == 0)
+        yield "micro_batch", divides, f"0, or from 2 and a divisor of batch_size={self.batch_size}"
         yield "learning_rate", self.learning_rate > 0, "above 0"
         yield "critic_learning_rate", self.critic_learning_rate > 0, "above 0"
         yield "beta1", 0 <= self.beta1 < 1, "from 0 to below 1"
         yield "beta2", 0 <= self.beta2 < 1, "from 0 to below 1"
-        yield "ema_half_life", self.ema_half_life >= 1, "at least 1"
+        yield self.within("ema_half_life", 1, LONGEST_RUN)
+
+    def within(self, name: str, low: int, high: int, why: str = "") -> Rule:
+        """The rule of a field that lies between two bounds, both allowed."""
+        return name, low <= getattr(self, name) <= high, f"from {low:,} to {high:,}{why}"
 
     def check(self, tensors: dict[str, Tensor]) -> None:
         """Raises UserError when the data do not suit the settings."""
@@ -75,6 +123,32 @@ class System:
     def networks(self) -> Networks:
         """(G, D), freshly initialised from PyTorch's global random state."""
         raise NotImplementedError
+
+    def memory(self, images: int) -> tuple[int, int]:
+        """Bytes that training takes at the least: (for the weights, for so many images at a time).
+
+        The networks are outlined only, in tensors without numbers. A weight comes with its gradient and what
+        Adam keeps, and one of G with its average; RMSprop keeps half. Of the images counts what the critic
+        remembers of the real ones for its gradient, or of these and generated ones in half the precision.
+        (0, 0) for networks that can't be outlined.
+        """
+        kept: dict[int, Tensor] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            kept[tensor.untyped_storage()._cdata] = tensor
+            return tensor
+
+        with contextlib.suppress(RuntimeError), FakeTensorMode(allow_non_fake_inputs=True):
+            G, D = self.networks()
+            of_G, of_D = (sum(p.numel() for p in network.parameters()) for network in (G, D))
+            moments = 1 if self.optimizer == "rmsprop" else 2
+            with saved_tensors_hooks(keep, lambda tensor: tensor):
+                self.score(D, blank(self.inputs, images, self.image_size))
+            for p in D.parameters():
+                kept.pop(p.untyped_storage()._cdata, None)
+            activations = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+            return 4 * ((3 + moments) * of_G + (2 + moments) * of_D), activations
+        return 0, 0
 
     def optimisers(self, G: nn.Module, D: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         """Adam, or RMSprop as Arjovsky 2017 trains: without momentum, decay 0.99."""
@@ -179,13 +253,14 @@ def parse(setting: str, kind: type[System]) -> tuple[str, Any]:
     Raises UserError for an unknown field, or for a value that is none of its type.
     """
     name, separator, text = setting.partition("=")
-    types: dict[str, Any] = {f.name: f.type for f in fields(kind) if f.name != "name"}
+    types: dict[str, Any] = {f.name: kind_of(f) for f in fields(kind) if f.name != "name"}
     if not separator:
-        raise UserError(f"--set {setting}: write it as field=value")
+        raise UserError(f"--set {brief(setting)}: write it as field=value")
     if name not in types:
-        raise UserError(f"--set {name}: no such field; {nearest(name, types)}")
+        raise UserError(f"--set {brief(name)}: no such field; {nearest(name, types)}")
+    if types[name] is None:
+        raise UserError(f"--set {name}: of a type that can't be set here; change it in the system's file")
     try:
         return name, TRUTHS[text.lower()] if types[name] is bool else types[name](text)
     except (ValueError, KeyError):
-        wanted = {int: "a whole number", float: "a number", bool: "true or false"}[types[name]]
-        raise UserError(f"--set {setting}: {name} must be {wanted}") from None
+        raise UserError(f"--set {brief(setting)}: {name} must be {KINDS[types[name]].words}") from None

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from ctgan_utils.losses import critic_estimate, hinge
 from ctgan_utils.networks.conditional import ConditionalGenerator, ProjectionCritic
 from ctgan_utils.runtime import UserError
-from ctgan_utils.systems.base import Batch, Networks, Override, Preset, System, Terms
+from ctgan_utils.systems.base import Batch, Networks, Override, Preset, Rule, System, Terms
+
+MOST_CLASSES = 100_000  # each has an embedding as long as the critic's last layer is wide
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class ProjectionGAN(System):
 
     inputs: ClassVar[tuple[str, ...]] = ("images", "labels")
 
-    def rules(self) -> Iterator[tuple[str, bool, str]]:
+    def rules(self) -> Iterator[Rule]:
         yield from super().rules()
-        yield "classes", self.classes >= 1, "at least 1"
+        yield self.within("classes", 1, MOST_CLASSES)
 
     def check(self, tensors: dict[str, Tensor]) -> None:
         found = int(tensors["labels"].max()) + 1

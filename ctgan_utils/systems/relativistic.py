@@ -18,7 +18,19 @@ from ctgan_utils.losses import critic_estimate, relativistic, squared_slope
 from ctgan_utils.networks.blocks import initialise_he
 from ctgan_utils.networks.critics import ConvCritic
 from ctgan_utils.networks.generators import ResizeGenerator
-from ctgan_utils.systems.base import Batch, Networks, Override, Preset, System, Terms
+from ctgan_utils.systems.base import (
+    LONGEST_RUN,
+    WIDEST,
+    Batch,
+    Networks,
+    Override,
+    Preset,
+    Rule,
+    System,
+    Terms,
+)
+
+RAREST_PENALTY = 1_000  # steps: rarer and as many times heavier, each would throw the critic off its course
 
 
 @dataclass(frozen=True)
@@ -36,13 +48,13 @@ class RelativisticGAN(System):
     beta2: float = 0.99
     ema_half_life: int = 20_000
 
-    def rules(self) -> Iterator[tuple[str, bool, str]]:
+    def rules(self) -> Iterator[Rule]:
         yield from super().rules()
-        yield "critic_width", self.critic_width >= 1, "at least 1"
+        yield self.within("critic_width", 1, WIDEST)
         yield "gamma", self.gamma > 0, "above 0"
         yield "gamma_end", self.gamma_end > 0, "above 0"
-        yield "penalty_every", self.penalty_every >= 1, "at least 1"
-        yield "horizon", self.horizon >= 0, "at least 0"
+        yield self.within("penalty_every", 1, RAREST_PENALTY)
+        yield self.within("horizon", 0, LONGEST_RUN)
 
     def networks(self) -> Networks:
         G = ResizeGenerator(self.image_size, self.z_dim, self.width)

@@ -12,11 +12,13 @@ from ctgan_utils.networks.critics import ConvCritic
 from ctgan_utils.networks.generators import Generator
 from ctgan_utils.systems import diagnoses
 from ctgan_utils.systems.base import (
+    WIDEST,
     Batch,
     History,
     Networks,
     Override,
     Preset,
+    Rule,
     System,
     Terms,
     ThesisRecord,
@@ -60,9 +62,9 @@ class ThesisGAN(System):
         "objective": ("wgan-gp", "wgan-clip", "non-saturating", "minimax"),
     }
 
-    def rules(self) -> Iterator[tuple[str, bool, str]]:
+    def rules(self) -> Iterator[Rule]:
         yield from super().rules()
-        yield "stem_channels", self.stem_channels >= 1, "at least 1"
+        yield self.within("stem_channels", 1, WIDEST)
         yield "kernel_size", self.kernel_size in (0, 3, 5, 7), "0, 3, 5 or 7"
         yield "gradient_penalty", self.gradient_penalty >= 0, "at least 0"
         yield "clip", self.clip > 0, "above 0"

@@ -5,6 +5,7 @@ run of one. PyTorch's DistributedDataParallel averages the gradients.
 """
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
+
+from ctgan_utils.runtime import UserError, brief, printable
+
+MEND = "start the processes with torchrun, which sets it, or unset WORLD_SIZE"
 
 
 @dataclass(frozen=True)
@@ -48,17 +53,27 @@ class Worker:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Worker]:
-    """The Worker of this process: of those that torchrun started, or the whole."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    """The Worker of this process: of those that torchrun started, or the whole.
+
+    Raises UserError when the environment names processes that can't meet.
+    """
+    size = _number("WORLD_SIZE", 1, default="1")
+    if size == 1:
         yield Worker()
         return
+    rank = _number("RANK", 0, size - 1)
+    _check_meeting_place()
     if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    store, rank, size = next(torch.distributed.rendezvous("env://"))
-    # torchrun keeps one store over all restarts: under a prefix, no process looks for those that have died
-    store = torch.distributed.PrefixStore(f"restart-{restarts()}", store)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
+        torch.cuda.set_device(_number("LOCAL_RANK", 0, torch.cuda.device_count() - 1))
+    try:
+        store, _, _ = next(torch.distributed.rendezvous("env://"))
+        # torchrun keeps one store over all restarts: under a prefix, none looks for those that have died
+        store = torch.distributed.PrefixStore(f"restart-{restarts()}", store)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
+    except (RuntimeError, ValueError) as error:
+        reason = brief(printable(error), 200)
+        raise UserError(f"WORLD_SIZE={size}: the processes don't meet ({reason}); {MEND}") from None
     try:
         yield Worker(rank, size)
     finally:
@@ -67,7 +82,31 @@ def joined(device: torch.device) -> Iterator[Worker]:
 
 def restarts() -> int:
     """How often torchrun has started the processes anew because one of them died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+    return _number("TORCHELASTIC_RESTART_COUNT", 0, default="0")
+
+
+def _number(name: str, low: int, high: int | None = None, default: str = "") -> int:
+    """The whole number that an environment variable holds. Raises UserError for anything else."""
+    text = os.environ.get(name, default)
+    try:
+        number = int(text)
+    except ValueError:
+        number = low - 1
+    if number < low or (high is not None and number > high):
+        wanted = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise UserError(f"{name}={brief(text)}: it must be a whole number {wanted}; {MEND}")
+    return number
+
+
+def _check_meeting_place() -> None:
+    """Raises UserError unless MASTER_ADDR and MASTER_PORT name a place; PyTorch would seek it for long."""
+    port, address = _number("MASTER_PORT", 1, 65_535), os.environ.get("MASTER_ADDR", "")
+    try:
+        if not address:
+            raise OSError("empty")
+        socket.getaddrinfo(address, port)
+    except (OSError, UnicodeError):  # names of hosts are put into ASCII
+        raise UserError(f"MASTER_ADDR={brief(address)}: no such host; {MEND}") from None
 
 
 def average(tensor: Tensor) -> Tensor:

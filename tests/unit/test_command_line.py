@@ -39,7 +39,7 @@ def refused(capsys, *arguments):
 def test_a_run_folder_holds_what_the_design_says(run):
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     samples = {f"samples/step-{k:07d}.png" for k in (0, 1, 2, 5, 6)}
-    assert names == {"config.json", "history.jsonl", "state.pt", "weights.safetensors", *samples}
+    assert names == {"config.json", "history.jsonl", "lock", "state.pt", "weights.safetensors", *samples}
 
 
 def test_sample_draws_the_same_images_as_sheet_and_as_files(run, tmp_path):
@@ -107,7 +107,7 @@ def test_the_registry_is_a_table(capsys):
         (["train", "small", "--step", "3"], "--step: no such option; did you mean --steps"),
         (["train", "small", "--set", "widht=3"], "did you mean width"),
         (["train", "small", "--profile", "leson"], "did you mean lesson"),
-        (["train", "small", "--steps", "0"], "at least 1"),
+        (["train", "small", "--steps", "0"], "from 1 to"),
         (["train", "small", "--precision", "fp8"], "invalid choice: 'fp8'"),
         (["train", "small", "--steps", "3", "--epochs", "1"], "not allowed with"),
         (["train", "small", "--data", "/no/such/folder"], "/no/such/folder: no such folder"),
@@ -118,7 +118,7 @@ def test_the_registry_is_a_table(capsys):
         (["evaluate", "--fake", "/no/such/folder", "--features", "fid"], "--features fid: no such features"),
         (["evaluate", "--fake", "/no/such/folder", "--size", "100"], "--size 100: it must be one of"),
         (["evaluate", "--fake", "/no/such/folder", "--hold-out", "1.5"], "between 0 and 1"),
-        (["phantom", "--n", "2", "--seed", "-1", "--out", "x"], "at least 0"),
+        (["phantom", "--n", "2", "--seed", "-1", "--out", "x"], "from 0 to 4,294,967,295"),
         (["phantom", "--n", "2", "--size", "63", "--out", "x"], "bad size: 63"),
         (["course", "--data", "/no/such/folder"], "no such folder"),
         (["notebooks", "07_smal_gan"], "did you mean 07_small_gan"),
@@ -142,7 +142,7 @@ def test_images_that_cannot_be_read_are_named_and_skipped_on_request(capsys, tmp
         Image.fromarray(np.random.default_rng(k).integers(0, 255, (40, 40), dtype=np.uint8)).save(path)
     (tmp_path / "set" / "4.jpg").write_bytes((tmp_path / "set" / "4.jpg").read_bytes()[:300])
     train = ["train", "small", *SMALL, "--steps", "1", "--data", tmp_path / "set", "--out", tmp_path / "run"]
-    assert "4.jpg: unreadable" in refused(capsys, *train)
+    assert "4.jpg: damaged" in refused(capsys, *train)
     assert not (tmp_path / "run").exists()
     assert main([str(word) for word in [*train, "--skip-unreadable"]]) == 0
 

@@ -66,17 +66,58 @@ def test_files_of_version_0_1_had_every_field_and_still_load():
         ),
         (
             {"name": "small", "system": "ThesisGAN", "settings": {"width": "8"}},
-            "another version.*train again",
+            "experiment small: width='8': it must be a whole number",
+        ),
+        *(
+            ({"name": "small", "system": "ThesisGAN", "settings": settings}, message)
+            for settings, message in (
+                ({"width": 8.5}, "width=8.5: it must be a whole number"),
+                ({"width": True}, "width=True: it must be a whole number"),
+                ({"width": [8]}, "width=.8.: it must be a whole number"),
+                ({"width": None}, "width=None: it must be a whole number"),
+                ({"width": 10**30}, "width=1000000.*from 1 to 1,024"),
+                ({"learning_rate": float("nan")}, "learning_rate=nan: it must be a finite number"),
+                ({"beta1": float("inf")}, "beta1=inf: it must be a finite number"),
+                ({"gradient_penalty": 10**400}, "gradient_penalty=1000000.*it must be a finite number"),
+                ({"learning_rate": "1e-4"}, "learning_rate='1e-4': it must be a finite number"),
+                ({"stem": 1}, "stem=1: it must be a text"),
+                ({"z_dim": 65_537}, "z_dim=65537: it must be from 1 to 65,536"),
+                ({"batch_size": 10**6}, "batch_size=1000000: it must be from 2 to 65,536"),
+                ({"batch_size": 6, "micro_batch": 4}, "micro_batch=4: .* a divisor of batch_size=6"),
+                ({"critic_steps": 10**9}, "critic_steps=1000000000: it must be from 1 to 1,000"),
+                ({"ema_half_life": 10**13}, "ema_half_life=10000000000000: it must be from 1"),
+            )
         ),
         ({"name": "x", "system": "TesisGAN", "settings": {}}, "system TesisGAN is unknown.*mean ThesisGAN"),
+        ({"name": "x", "system": ["ThesisGAN"], "settings": {}}, "is unknown"),
         ({"name": "x", "system": "ThesisGAN", "settings": None}, "unknown"),
-        ({"name": "x", "system": "ThesisGAN", "settings": {"width": 0}}, "width=0: it must be at least 1"),
+        ({"name": "x" * 10**6, "system": "ThesisGAN", "settings": None}, r"xxx\.\.\.: its system"),
+        ({"name": "x", "system": "ThesisGAN", "settings": {"width": 0}}, "width=0: it must be from 1 to"),
+        (["ThesisGAN"], "not a system"),
+        (None, "not a system"),
     ],
 )
 def test_a_system_that_is_not_known_here_is_one_line(values, message):
     with pytest.raises(UserError, match=message) as error:
         systems.from_dict(values)
     assert "\n" not in str(error.value)
+
+
+def test_whole_numbers_do_for_other_numbers():
+    e = systems.from_dict({"name": "small", "system": "ThesisGAN", "settings": {"gradient_penalty": 5}})
+    assert e.gradient_penalty == 5
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_memory_is_known_before_anything_is_allocated(name):
+    e = get_experiment(name, "smoke")
+    weights, activations = e.memory(8)
+    trained = sum(p.numel() for network in e.networks() for p in network.parameters())
+    assert 4 * 4 * trained < weights < 4 * 5 * trained  # with gradients, moments, and the average of G
+    assert activations > 2 * 4 * 8 * e.image_size**2 // 4
+    larger_weights, larger_activations = e.memory(800)
+    assert larger_weights == weights
+    assert larger_activations == pytest.approx(100 * activations, rel=0.1)
 
 
 def test_difference_names_the_first_field():
@@ -102,11 +143,15 @@ def test_epochs_are_one_batch_a_step():
         ("small", "lesson", "xyzzy=8", "there are image_size"),
         ("small", "lesson", "width", "field=value"),
         ("small", "lesson", "width=wide", "whole number"),
-        ("small", "lesson", "learning_rate=fast", "must be a number"),
-        ("small", "lesson", "width=0", "at least 1"),
+        ("small", "lesson", "learning_rate=fast", "must be a finite number"),
+        ("small", "lesson", "width=0", "from 1 to 1,024"),
         ("small", "lesson", "image_size=65", "8, 16, 32"),
         ("small", "lesson", "interpolation=cubic", "bilinear, nearest"),
-        ("small", "lesson", "learning_rate=nan", "above 0"),
+        ("small", "lesson", "learning_rate=nan", "a finite number"),
+        ("small", "lesson", "learning_rate=1e999", "a finite number"),
+        ("small", "lesson", "width=8.5", "a whole number"),
+        ("small", "lesson", f"width={'9' * 5_000}", "9999.*a whole number"),
+        ("small", "lesson", "width=1025", "from 1 to 1,024"),
         ("small", "lesson", "name=other", "no such field"),
     ],
 )
