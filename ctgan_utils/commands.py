@@ -123,7 +123,7 @@ def run_train(args: Namespace) -> None:
     with distributed.joined(device) as worker:
         tell = say if worker.leads else lambda *lines: None
         if device.type != "cuda":
-            _require_memory(system, system.micro_batch or max(1, system.batch_size // worker.size))
+            _require_memory(system, system.micro_batch or max(1, system.batch_size // worker.size), dtype)
         with worker.leader_first():
             options = {"phantoms": profile.phantoms, "skip_unreadable": args.skip_unreadable}
             ct = runs.slices_for(system, args.data, **options, reading=reading_of(args))
@@ -164,9 +164,9 @@ def _check_source(option: str, path: Path | str, wanted: str = "a folder of imag
         raise UserError(f"{option} {path}: weights, not images; name {wanted}")
 
 
-def _require_memory(system: System, images: int) -> None:
+def _require_memory(system: System, images: int, dtype: torch.dtype = torch.float32) -> None:
     """Raises UserError, naming what to lower, if training on so many images at a time needs more memory."""
-    weights, activations = system.memory(images)
+    weights, activations = system.memory(images, dtype)
     batch = "micro_batch" if system.micro_batch else "batch_size"
     what = f"width={system.width}, z_dim={system.z_dim}" if weights > activations else f"{batch}={images}"
     require_memory(weights + activations, f"{system.name} with {what}")
@@ -314,7 +314,7 @@ def run_experiments(args: Namespace) -> None:
     say(row.format(*head.split()))
     for name, preset in systems.EXPERIMENTS.items():
         s = systems.get_experiment(name, args.profile)
-        _require_memory(s, 1)
+        _require_memory(s, 2)
         G, D = s.networks()
         sizes = [f"{count_parameters(network):,}" for network in (G, D)]
         G_ops, D_ops = (f"{n / 1e6:,.0f} M" for n in _operations(s, G, D))

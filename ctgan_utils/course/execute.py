@@ -100,9 +100,7 @@ def rerun_in_place(only: Sequence[str] = ()) -> None:
     """
     for folder in (CT_KIDNEY, MEDNIST):
         if folder.is_dir():
-            raise UserError(
-                f"{folder}: its slices would get into committed outputs; move it away first"
-            )
+            raise UserError(f"{folder}: its slices would get into committed outputs; move it away first")
     os.environ["CTGAN_HEADLESS"] = "1"
     names = [path.stem for path in notebook_paths()]
     for name in only:

@@ -124,13 +124,12 @@ class System:
         """(G, D), freshly initialised from PyTorch's global random state."""
         raise NotImplementedError
 
-    def memory(self, images: int) -> tuple[int, int]:
+    def memory(self, images: int, dtype: torch.dtype = torch.float32) -> tuple[int, int]:
         """Bytes that training takes at the least: (for the weights, for so many images at a time).
 
-        The networks are outlined only, in tensors without numbers. A weight comes with its gradient and what
-        Adam keeps, and one of G with its average; RMSprop keeps half. Of the images counts what the critic
-        remembers of the real ones for its gradient, or of these and generated ones in half the precision.
-        (0, 0) for networks that can't be outlined.
+        A weight comes with its gradient and what Adam keeps, and one of G with its average; RMSprop keeps half.
+        For the images counts all that a critic step remembers until it has its gradient. The step is outlined
+        only, in tensors without numbers; (0, 0) for one that can't be.
         """
         kept: dict[int, Tensor] = {}
 
@@ -142,9 +141,11 @@ class System:
             G, D = self.networks()
             of_G, of_D = (sum(p.numel() for p in network.parameters()) for network in (G, D))
             moments = 1 if self.optimizer == "rmsprop" else 2
-            with saved_tensors_hooks(keep, lambda tensor: tensor):
-                self.score(D, blank(self.inputs, images, self.image_size))
-            for p in D.parameters():
+            batch = blank(self.inputs, images, self.image_size) | self.critic_noise(images, torch.Generator())
+            narrow = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+            with saved_tensors_hooks(keep, lambda tensor: tensor), narrow:
+                self.critic_loss(G, D, {**batch, "step": 0})
+            for p in (*G.parameters(), *D.parameters()):
                 kept.pop(p.untyped_storage()._cdata, None)
             activations = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
             return 4 * ((3 + moments) * of_G + (2 + moments) * of_D), activations
