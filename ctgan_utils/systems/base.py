@@ -127,9 +127,9 @@ class System:
     def memory(self, images: int, dtype: torch.dtype = torch.float32) -> tuple[int, int]:
         """Bytes that training takes at the least: (for the weights, for so many images at a time).
 
-        A weight comes with its gradient and what Adam keeps, and one of G with its average; RMSprop keeps half.
-        For the images counts all that a critic step remembers until it has its gradient. The step is outlined
-        only, in tensors without numbers; (0, 0) for one that can't be.
+        A weight comes with its gradient and what Adam keeps, or half of it by RMSprop, and one of G with its
+        average. Of the images counts all that a critic step remembers until it has its gradient. The step is
+        outlined only, in tensors without numbers; (0, 0) for one that can't be.
         """
         kept: dict[int, Tensor] = {}
 
@@ -137,7 +137,8 @@ class System:
             kept[tensor.untyped_storage()._cdata] = tensor
             return tensor
 
-        with contextlib.suppress(RuntimeError), FakeTensorMode(allow_non_fake_inputs=True):
+        # an estimate must not stop what might train: whatever is wrong here, the first step will tell
+        with contextlib.suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True):
             G, D = self.networks()
             of_G, of_D = (sum(p.numel() for p in network.parameters()) for network in (G, D))
             moments = 1 if self.optimizer == "rmsprop" else 2

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import pytest
+import torch
 
 from ctgan_utils import systems
 from ctgan_utils.runtime import UserError
@@ -115,9 +116,18 @@ def test_memory_is_known_before_anything_is_allocated(name):
     trained = sum(p.numel() for network in e.networks() for p in network.parameters())
     assert 4 * 4 * trained < weights < 4 * 5 * trained  # with gradients, moments, and the average of G
     assert activations > 2 * 4 * 8 * e.image_size**2 // 4
+    assert e.memory(8, torch.bfloat16)[1] < activations
     larger_weights, larger_activations = e.memory(800)
     assert larger_weights == weights
     assert larger_activations == pytest.approx(100 * activations, rel=0.1)
+
+
+def test_memory_that_can_not_be_known_stops_nothing():
+    class Asking(systems.thesis.ThesisGAN):
+        def critic_loss(self, G, D, batch):
+            return super().critic_loss(G, D, batch)[0].item(), {}
+
+    assert Asking("asking", width=2).memory(8) == (0, 0)
 
 
 def test_difference_names_the_first_field():
