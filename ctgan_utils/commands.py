@@ -98,6 +98,7 @@ def run_data_kaggle(args: Namespace) -> None:
 
 def run_data_mednist(args: Namespace) -> None:
     _download(args.out, mednist.download)
+    say(mednist.ATTRIBUTION)
 
 
 def _download(out: Path, download: Callable[[Path], dict[str, int]]) -> None:
@@ -224,7 +225,7 @@ def _is_sheet(path: Path) -> bool:
     """True for a PNG file that was written here."""
     try:
         with Image.open(path) as image:
-            return image.info.get("Software") == image_files.SOFTWARE
+            return image.info.get("Software") == image_files.SHEET
     except (OSError, SyntaxError, ValueError):
         return False
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctgan_utils.data.formats import arrays, pictures
+from ctgan_utils.data.formats import arrays, dicom, nifti, pictures
 from ctgan_utils.runtime import UserError
 
-DICOM = {".dcm", ".dicom", ".ima"}
-NIFTI = (".nii", ".nii.gz")
 KINDS = "PNG, JPEG, BMP, TIFF, DICOM, NIfTI, .npy or .npz"
 INDEX = "index.csv"  # which patient a file shows
 GROUND_TRUTH = "ground_truth.npz"  # what the phantom knows of its slices, beside them
@@ -106,8 +104,8 @@ def _why_not(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if not path.is_file():
         return "broken link" if path.is_symlink() else "no regular file"
-    known = pictures.SUFFIXES | arrays.SUFFIXES | DICOM
-    if suffix in known or path.name.lower().endswith(NIFTI) or path.name in OURS or has_dicom_prefix(path):
+    is_known = suffix in pictures.SUFFIXES | arrays.SUFFIXES | dicom.SUFFIXES or path.name in OURS
+    if is_known or path.name.lower().endswith(nifti.SUFFIXES) or has_dicom_prefix(path):
         return None
     return suffix if re.fullmatch(r"\.\w{1,12}", suffix, re.ASCII) else "without a known suffix"
 
@@ -116,7 +114,7 @@ def has_dicom_prefix(path: Path) -> bool:
     """True for DICOM files under any name, as on a clinical disc."""
     try:
         with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            return file.read(132)[128:] == dicom.PREFIX
     except PermissionError:
         return False
 

@@ -15,14 +15,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ctgan_utils.data.discovery import NIFTI, image_files
+from ctgan_utils.data.discovery import image_files
 from ctgan_utils.data.formats import arrays, dicom, nifti, pictures
 from ctgan_utils.data.formats.base import DEFAULT, ImageFile, LeftOut, Reading
 from ctgan_utils.runtime import UserError, atomic_write, printable, progress
 
 LARGE = 4_000_000  # pixels; larger images are read one at a time, so that their memory does not add up
 ONE_AT_A_TIME = threading.Lock()
-SOFTWARE = "ctgan_utils"  # in the text of every PNG file that is written here
+SLICE, SHEET = "ctgan_utils", "ctgan_utils sample"  # in the text of PNG files: by it, ours are known
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read(path: Path, reading: Reading = DEFAULT) -> ImageFile:
     """
     try:
         suffix = path.suffix.lower()
-        if path.name.lower().endswith(NIFTI):
+        if path.name.lower().endswith(nifti.SUFFIXES):
             return nifti.read(path, reading)
         if suffix in pictures.SUFFIXES:
             return pictures.read(path, reading)
@@ -93,7 +93,7 @@ def read_slices(path: Path, size: int, reading: Reading = DEFAULT) -> Slices:
             for slice_ in file.slices
         ]
     pixels, low, high, digests = (list(part) for part in zip(*read_once))
-    raw = file.mode != "DICOM" and (pixels[0].dtype != np.uint8 or reading.span is not None)
+    raw = file.mode != dicom.MODE and (pixels[0].dtype != np.uint8 or reading.span is not None)
     return Slices(np.stack(pixels), raw, (min(low), max(high)), digests, file)
 
 
@@ -116,10 +116,10 @@ def read_all(
             yield path, result
 
 
-def png(array: np.ndarray) -> bytes:
+def png(array: np.ndarray, software: str = SLICE) -> bytes:
     """A grey image uint8 [H, W] as the bytes of a PNG file."""
     buffer, about = io.BytesIO(), PngInfo()
-    about.add_text("Software", SOFTWARE)
+    about.add_text("Software", software)
     Image.fromarray(array).save(buffer, "png", pnginfo=about)
     return buffer.getvalue()
 
@@ -132,7 +132,7 @@ def grid_png(images: np.ndarray | Tensor, columns: int = 8) -> bytes:
     for i, image in enumerate(images[:, 0]):
         y, x = i // columns * (height + 1), i % columns * (width + 1)
         sheet[y : y + height, x : x + width] = image
-    return png(sheet)
+    return png(sheet, SHEET)
 
 
 def write_images(folder: Path | str, images: np.ndarray, names: Sequence[str]) -> None:

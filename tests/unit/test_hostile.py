@@ -291,7 +291,7 @@ def test_a_command_replaces_what_it_wrote_itself(capsys, run, tmp_path):
     assert __main__.main(["phantom", "--n", "30", "--size", "32", "--out", "slices"]) == 0
     for words in [*once, *once]:
         assert __main__.main(words) == 0, capsys.readouterr().err
-    assert Image.open("grid.png").text["Software"] == "ctgan_utils"
+    assert Image.open("grid.png").text["Software"] == "ctgan_utils sample"
     assert '<meta name="generator" content="ctgan_utils">' in (tmp_path / "page.html").read_text()
 
 

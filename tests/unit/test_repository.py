@@ -99,7 +99,7 @@ def test_no_module_is_imported_in_a_circle():
 
 
 def test_only_the_command_line_and_the_course_import_papermill():
-    code = "import sys, ctgan_utils.__main__; sys.exit('papermill' in sys.modules)"
+    code = "import sys, ctgan_utils.command_line; sys.exit('papermill' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
@@ -317,8 +317,8 @@ def test_public_functions_have_type_hints(path):
 
 
 def test_shipped_files_are_small():
-    for path in (REPOSITORY / "data" / "checkpoints").iterdir():
-        assert path.suffix == ".safetensors"
-        assert path.stat().st_size < 2_000_000
+    weights = list((REPOSITORY / "data" / "checkpoints").iterdir())
+    assert {path.suffix for path in weights} == {".safetensors"}
+    assert sum(path.stat().st_size for path in weights) < 15_000_000  # whoever clones the course loads them
     for path in notebook_paths():
         assert path.stat().st_size < 1_500_000

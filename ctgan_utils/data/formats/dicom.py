@@ -21,6 +21,7 @@ from ctgan_utils.grey import window
 from ctgan_utils.runtime import UserError
 
 MODE = "DICOM"
+SUFFIXES = {".dcm", ".dicom", ".ima"}
 PREFIX = b"DICM"  # after 128 bytes
 
 STANDARD = "1.2.840.10008."  # its own classes; others are a maker's

@@ -15,6 +15,7 @@ import numpy as np
 from ctgan_utils.data.formats.base import ImageFile, LeftOut, Reading
 from ctgan_utils.runtime import UserError
 
+SUFFIXES = ".nii", ".nii.gz"
 MODE = "NIfTI"
 LARGEST_HEADER = 540  # bytes
 PAIRS = b"ni1", b"ni2"  # in a header whose voxels lie in a file of their own
