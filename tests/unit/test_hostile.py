@@ -476,6 +476,7 @@ def test_an_interrupt_is_one_line_from_the_first_import_on(tmp_path, start, dela
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
     if start[0] == "-c":
         process.stdout.read(1)  # Python itself has started
