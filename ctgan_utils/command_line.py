@@ -223,6 +223,9 @@ def build_parser() -> Parser:
     p = command("export", commands.run_export, "write the generator of a run as one small file, to share")
     p.add_argument("run", type=path)
     p.add_argument("--out", type=path, required=True, help="a .safetensors file")
+    p.add_argument(
+        "--bits", type=int, choices=(32, 8), default=32, help="of a weight; 8: a quarter of the size"
+    )
 
     p = command("experiments", commands.run_experiments, "the systems of the thesis as a table")
     p.add_argument("--profile", default="thesis", help="one of: " + ", ".join(systems.PROFILES))

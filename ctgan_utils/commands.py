@@ -24,6 +24,7 @@ from ctgan_utils.data import discovery, image_files, inspection, kaggle, mednist
 from ctgan_utils.data.formats.base import GIGABYTE, Reading
 from ctgan_utils.data.slices import CTImages, blank
 from ctgan_utils.evaluation import ct_features, features
+from ctgan_utils.memory import require_memory
 from ctgan_utils.networks import count_operations, count_parameters
 from ctgan_utils.runtime import (
     UserError,
@@ -32,12 +33,12 @@ from ctgan_utils.runtime import (
     choose_precision,
     printable,
     progress,
-    require_memory,
     say,
 )
 from ctgan_utils.sampling import load_generator, sample
 from ctgan_utils.systems.base import System, ThesisRecord
 from ctgan_utils.training import checkpoints, distributed, runs
+from ctgan_utils.training.estimate import memory_of
 from ctgan_utils.training.trainer import Trainer, train
 
 
@@ -167,7 +168,7 @@ def _check_source(option: str, path: Path | str, wanted: str = "a folder of imag
 
 def _require_memory(system: System, images: int, dtype: torch.dtype = torch.float32) -> None:
     """Raises UserError, naming what to lower, if training on so many images at a time needs more memory."""
-    weights, activations = system.memory(images, dtype)
+    weights, activations = memory_of(system, images, dtype)
     batch = "micro_batch" if system.micro_batch else "batch_size"
     what = f"width={system.width}, z_dim={system.z_dim}" if weights > activations else f"{batch}={images}"
     require_memory(weights + activations, f"{system.name} with {what}")
@@ -339,7 +340,7 @@ def run_export(args: Namespace) -> None:
     outputs.check_file(args.out, "--out", [".safetensors"], lambda path: _names(path, "exported_from"))
     G, system = load_generator(args.run)
     about = {**checkpoints.read_metadata(checkpoints.weights_file(args.run)), "exported_from": args.run.name}
-    atomic_write(args.out, checkpoints.pack_weights({"G_ema": G}, about))
+    atomic_write(args.out, checkpoints.pack_weights({"G_ema": G}, about, args.bits))
     say(f"{args.out}: G_ema of {system.name}, {args.out.stat().st_size / 1e6:.2f} MB")
 
 

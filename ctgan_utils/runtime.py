@@ -135,58 +135,6 @@ def _cpu_multiplies_bf16() -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def available_memory() -> int | None:
-    """Bytes that can be had now: the machine's, or those of the process's control group if they are fewer.
-
-    None where neither can be known.
-    """
-    free = list(_free_in_control_groups())
-    with contextlib.suppress(OSError, LookupError, ValueError):
-        free.append(1024 * _numbers("/proc/meminfo")["MemAvailable:"])
-    return max(0, min(free)) if free else None
-
-
-def _free_in_control_groups(root: str = "/sys/fs/cgroup") -> Iterator[int]:
-    """What the limits of version 2, then of version 1, leave in the group of this process and in those above.
-
-    The files that the kernel keeps in memory count as free.
-    """
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, kinds, group = line.split(":", 2)
-            version_2 = not kinds
-            if not version_2 and "memory" not in kinds.split(","):
-                continue
-            base = Path(root) if version_2 else Path(root, "memory")
-            limit, used = (
-                ("memory.max", "memory.current")
-                if version_2
-                else (
-                    "memory.limit_in_bytes",
-                    "memory.usage_in_bytes",
-                )
-            )
-            for folder in (base / group.strip("/"), *(base / group.strip("/")).parents):
-                with contextlib.suppress(OSError, LookupError, ValueError):  # the root has no limit
-                    kept = _numbers(folder / "memory.stat")
-                    cached = kept["inactive_file"] + kept["active_file"]
-                    yield int((folder / limit).read_text()) - int((folder / used).read_text()) + cached
-
-
-def _numbers(path: Path | str) -> dict[str, int]:
-    """{name: number} of a file of the kernel's with a pair in each line."""
-    pairs = (line.split()[:2] for line in Path(path).read_text().splitlines())
-    return {name: int(number) for name, number in pairs}
-
-
-def require_memory(needed: int, what: str) -> None:
-    """Raises UserError if so many bytes can't be had now; `what` is the option, with its value, to lower."""
-    free = available_memory()
-    if free is not None and needed > free:
-        takes = f"takes at least {needed / 1e9:,.1f} GB of memory, {free / 1e9:,.1f} GB are free"
-        raise UserError(f"{what}: {takes}; lower it")
-
-
 def is_headless() -> bool:
     """True under the course runner and in tests, where nothing may wait for a person."""
     return os.environ.get("CTGAN_HEADLESS") == "1"

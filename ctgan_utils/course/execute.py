@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillException
 
 from ctgan_utils import outputs
 from ctgan_utils.course.trace import figures_of, write_thumbnail
-from ctgan_utils.data import CT_KIDNEY, MEDNIST
+from ctgan_utils.data import at_hand
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, nearest
 
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -98,9 +98,8 @@ def rerun_in_place(only: Sequence[str] = ()) -> None:
 
     Raises UserError for an unknown name, and where real slices lie in data/: notebook 01 would show them.
     """
-    for folder in (CT_KIDNEY, MEDNIST):
-        if folder.is_dir():
-            raise UserError(f"{folder}: its slices would get into committed outputs; move it away first")
+    for folder in at_hand().values():
+        raise UserError(f"{folder}: its slices would get into committed outputs; move it away first")
     os.environ["CTGAN_HEADLESS"] = "1"
     names = [path.stem for path in notebook_paths()]
     for name in only:

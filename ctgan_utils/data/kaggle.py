@@ -15,11 +15,6 @@ EXPECTED = dict(zip(CLASSES, CLASS_COUNTS))
 BY_HAND = "or download the set in a browser and name its folder"
 
 
-def has_token() -> bool:
-    """True if the environment holds a Kaggle token."""
-    return "KAGGLE_API_TOKEN" in os.environ or {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= os.environ.keys()
-
-
 def download(out: Path | str) -> dict[str, int]:
     """Fetch the slices into a folder, unless they are there; returns the number of each class.
 

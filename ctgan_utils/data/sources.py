@@ -47,7 +47,7 @@ def resolve(name: str | Path) -> str:
     """
     name = str(name)
     if name == "auto":
-        return str(CT_KIDNEY if CT_KIDNEY.is_dir() else MEDNIST) if _at_hand() else "phantom"
+        return str(next(iter(at_hand().values()), "phantom"))
     if name == "kaggle":
         kaggle.download(CT_KIDNEY)
         return str(CT_KIDNEY)
@@ -57,8 +57,10 @@ def resolve(name: str | Path) -> str:
     return name
 
 
-def _at_hand() -> bool:
-    return CT_KIDNEY.is_dir() or mednist.present(MEDNIST)
+def at_hand() -> dict[str, Path]:
+    """The real sets that have been fetched, as {name: folder}."""
+    sets = {"CT KIDNEY": (CT_KIDNEY, CT_KIDNEY.is_dir()), "MedNIST": (MEDNIST, mednist.present(MEDNIST))}
+    return {name: folder for name, (folder, is_there) in sets.items() if is_there}
 
 
 def load(
@@ -122,87 +124,103 @@ def load_folder(
     """
     found = discovery.find(folder)
     folder = Path(folder)
-    paths = found.paths
-    if not paths:
+    if not found.paths:
         raise discovery.nothing_in(folder, found.left_out)
     root = folder if folder.is_dir() else folder.parent
     try:
         index, index_notes = patients.read_index(root / discovery.INDEX)
         with ThreadPoolExecutor() as pool:
-            contents = list(pool.map(_digest_of_file, paths))
+            contents = list(pool.map(_digest_of_file, found.paths))
     except OSError as error:
         raise UserError(f"{error.filename or folder}: can't be read ({error.strerror})") from None
-    names = [path.relative_to(root).as_posix() for path in paths]
-    about = repr([size, skip_unreadable, reading, sorted(index.items()), root.resolve().name])
+    names = [path.relative_to(root).as_posix() for path in found.paths]
+    asked = [size, skip_unreadable, reading, root.resolve().name]
+    about = repr([asked, sorted(index.items()), sorted(found.left_out.items())])
     key = digest(*(os.fsencode(text) for text in [about, *names, *contents, _code(*READERS)]))
 
     def make() -> Kept:
-        left_out, unreadable, stacks = Counter(found.left_out), dict[Path, str](), list[image_files.Slices]()
-        assumed: set[str] = set()
-        slice_classes: list[str] = []
-        known: list[str | None] = []
-        origins: list[str] = []
-        for path, result in image_files.read_all(paths, size, reading):
-            if isinstance(result, LeftOut):
-                left_out[str(result)] += 1
-            elif isinstance(result, UserError):
-                unreadable[path] = str(result)
-            else:
-                count, file = len(result.pixels), result.file
-                stacks.append(result)
-                assumed.update(file.notes)
-                slice_classes += file.classes or [image_files.class_of(path, root)] * count
-                origins += [path.name] * count
-                who = index.get(patients.key_of(path, root))
-                known += [who] * count if who or not file.patients else file.patients
-        if unreadable and not skip_unreadable:
-            first_path, reason = next(iter(unreadable.items()))
-            more = f" (and {len(unreadable) - 1:,} more)" if len(unreadable) > 1 else ""
-            raise UserError(f"{first_path}{more}: {reason}; remove or replace it, or pass --skip-unreadable")
-        if unreadable:
-            left_out["unreadable"] = len(unreadable)
-        if not stacks:
-            raise discovery.nothing_in(folder, left_out)
-        try:
-            pixels, raw, extents = zip(*((s.pixels, s.raw, s.extent) for s in stacks))
-            grey_levels, scale_notes = scale.to_grey(pixels, raw, extents, reading.span)
-        except UserError as error:
-            raise UserError(f"{folder}: {error}") from None
-        classes = _class_names(folder, slice_classes)
-        images = torch.from_numpy(grey_levels)[:, None]
-        by_patient = all(known)
-        if by_patient:
-            groups = np.unique(np.array(known, str), return_inverse=True)[1]
-        else:
-            groups = similarity.group(similarity.perceptual_hash(images), similarity.SAME_STACK)
-            if any(known):
-                first = next(name for name, who in zip(origins, known) if not who)
-                named = sum(map(bool, known))
-                assumed.add(
-                    f"a patient is named for {named:,} of {len(known):,} slices (not for {first}), so "
-                    "slices are grouped by similarity"
-                )
-        tensors = {
-            "images": images,
-            "labels": torch.tensor([classes.index(name) for name in slice_classes]),
-            "groups": torch.from_numpy(groups),
-        }
-        notes = sorted(assumed) + scale_notes + index_notes
-        if left_out:
-            notes.insert(0, f"left out: {discovery.in_words(left_out)}")
-        return tensors, {"classes": classes, "by_patient": by_patient, "notes": notes}
+        files, left_out = _read(folder, found, size, skip_unreadable, reading)
+        return _assembled(folder, root, files, left_out, index, reading)
 
     tensors, notes = _cached(f"folder-{key}", make)
-    if notes["notes"]:
-        LOG.warning("%s: %s", printable(str(folder)), printable("; ".join(notes["notes"])))
+    if told := notes["told"] + index_notes:
+        LOG.warning("%s: %s", printable(str(folder)), printable("; ".join(told)))
     return CTImages(
         images=tensors["images"],
         labels=tensors["labels"],
         groups=tensors["groups"],
         classes=tuple(notes["classes"]),
-        grouped_by="patient" if notes["by_patient"] else "similarity",
+        grouped_by=notes["grouped_by"],
         source=f"folder {printable(root.resolve().name)}, {len(tensors['images']):,} slices",
     )
+
+
+def _read(
+    folder: Path, found: discovery.Found, size: int, skip_unreadable: bool, reading: Reading
+) -> tuple[dict[Path, image_files.Slices], Counter[str]]:
+    """({file: its slices}, what is left out of the folder, now with what only a file's inside tells).
+
+    Raises UserError for unreadable files, unless they are skipped, and where no slice is left.
+    """
+    files, unreadable, left_out = dict[Path, image_files.Slices](), dict[Path, str](), Counter(found.left_out)
+    for path, result in image_files.read_all(found.paths, size, reading):
+        if isinstance(result, LeftOut):
+            left_out[str(result)] += 1
+        elif isinstance(result, UserError):
+            unreadable[path] = str(result)
+        else:
+            files[path] = result
+    if unreadable and not skip_unreadable:
+        first, reason = next(iter(unreadable.items()))
+        more = f" (and {len(unreadable) - 1:,} more)" if len(unreadable) > 1 else ""
+        raise UserError(f"{first}{more}: {reason}; remove or replace it, or pass --skip-unreadable")
+    if unreadable:
+        left_out["unreadable"] = len(unreadable)
+    if not files:
+        raise discovery.nothing_in(folder, left_out)
+    return files, left_out
+
+
+def _assembled(
+    folder: Path,
+    root: Path,
+    files: dict[Path, image_files.Slices],
+    left_out: Counter[str],
+    index: dict[str, str],
+    reading: Reading,
+) -> Kept:
+    """One set of what was read: grey levels on one scale, classes, groups, and what is to be told of it."""
+    named: list[str] = []  # the class of each slice
+    known: list[str | None] = []  # its patient
+    origins: list[str] = []  # the name of its file
+    for path, slices in files.items():
+        count, who = len(slices.pixels), index.get(patients.key_of(path, root))
+        origins += [path.name] * count
+        named += slices.file.classes or [image_files.class_of(path, root)] * count
+        known += [who] * count if who or not slices.file.patients else slices.file.patients
+    try:
+        pixels, raw, extents = zip(*((s.pixels, s.raw, s.extent) for s in files.values()))
+        grey_levels, told = scale.to_grey(pixels, raw, extents, reading.span)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from None
+    images = torch.from_numpy(grey_levels)[:, None]
+    if all(known):
+        groups = np.unique(np.array(known, str), return_inverse=True)[1]
+    else:
+        groups = similarity.group(similarity.perceptual_hash(images), similarity.SAME_STACK)
+    if any(known) and not all(known):
+        first = origins[known.index(next(who for who in known if not who))]
+        told.append(
+            f"a patient is named for {sum(map(bool, known)):,} of {len(known):,} slices (not for {first}), "
+            "so slices are grouped by similarity"
+        )
+    classes = _class_names(folder, named)
+    labels = torch.tensor([classes.index(name) for name in named])
+    told = sorted({note for slices in files.values() for note in slices.file.notes}) + told
+    if left_out:
+        told.insert(0, f"left out: {discovery.in_words(left_out)}")
+    notes = {"classes": classes, "grouped_by": "patient" if all(known) else "similarity", "told": told}
+    return {"images": images, "labels": labels, "groups": torch.from_numpy(groups)}, notes
 
 
 def _class_names(folder: Path, names: Iterable[str]) -> list[str]:

@@ -19,10 +19,11 @@ import numpy as np
 from PIL import Image
 
 from ctgan_utils.grey import window
+from ctgan_utils.memory import require_memory
 from ctgan_utils.phantom.acquisition import acquire, system_matrix
 from ctgan_utils.phantom.anatomy import draw_anatomy, halve
 from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, LESIONS, TISSUES, Patient, draw_patient
-from ctgan_utils.runtime import UserError, require_memory
+from ctgan_utils.runtime import UserError
 
 __all__ = ["CLASSES", "CLASS_COUNTS", "TISSUES", "Phantoms", "generate"]
 

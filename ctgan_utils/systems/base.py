@@ -1,6 +1,5 @@
 """What a system is: one run's settings, its networks, its noise, its losses, and its diagnoses."""
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -8,11 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.autograd.graph import saved_tensors_hooks
 
 from ctgan_utils import latents
-from ctgan_utils.data.slices import blank
 from ctgan_utils.losses import Terms
 from ctgan_utils.runtime import UserError, brief, nearest
 
@@ -22,9 +18,7 @@ History = list[dict[str, float]]  # rows of history.jsonl
 Rule = tuple[str, bool, str]  # a field, whether its value is valid, what it must be
 
 # More than these is a slip of the pen: nobody has trained such a network, or no machine holds it.
-WIDEST = (
-    1_024  # channels: sixteen times the thesis'; a critic of 256x256 then has ten thousand million weights
-)
+WIDEST = 1_024  # channels: sixteen times the thesis'; a critic of 256x256 has ten thousand million weights
 LONGEST_LATENT = 65_536  # numbers: an image of 256x256 has no more
 LARGEST_BATCH = 65_536  # images: five times as many as CT KIDNEY has; twice the largest of You et al. 2017
 MOST_CRITIC_STEPS = 1_000  # per generator step: the critic is then as good as optimal
@@ -123,34 +117,6 @@ class System:
     def networks(self) -> Networks:
         """(G, D), freshly initialised from PyTorch's global random state."""
         raise NotImplementedError
-
-    def memory(self, images: int, dtype: torch.dtype = torch.float32) -> tuple[int, int]:
-        """Bytes that training takes at the least: (for the weights, for so many images at a time).
-
-        A weight comes with its gradient and what Adam keeps, or half of it by RMSprop, and one of G with its
-        average. Of the images counts all that a critic step remembers until it has its gradient. The step is
-        outlined only, in tensors without numbers; (0, 0) for one that can't be.
-        """
-        kept: dict[int, Tensor] = {}
-
-        def keep(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage()._cdata] = tensor
-            return tensor
-
-        # an estimate must not stop what might train: whatever is wrong here, the first step will tell
-        with contextlib.suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True):
-            G, D = self.networks()
-            of_G, of_D = (sum(p.numel() for p in network.parameters()) for network in (G, D))
-            moments = 1 if self.optimizer == "rmsprop" else 2
-            batch = blank(self.inputs, images, self.image_size) | self.critic_noise(images, torch.Generator())
-            narrow = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
-            with saved_tensors_hooks(keep, lambda tensor: tensor), narrow:
-                self.critic_loss(G, D, {**batch, "step": 0})
-            for p in (*G.parameters(), *D.parameters()):
-                kept.pop(p.untyped_storage()._cdata, None)
-            activations = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-            return 4 * ((3 + moments) * of_G + (2 + moments) * of_D), activations
-        return 0, 0
 
     def optimisers(self, G: nn.Module, D: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         """Adam, or RMSprop as Arjovsky 2017 trains: without momentum, decay 0.99."""

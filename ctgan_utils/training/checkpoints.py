@@ -23,6 +23,7 @@ from ctgan_utils.runtime import UserError, atomic_write, is_leftover, remove_lef
 from ctgan_utils.systems import System, difference, from_dict, to_dict
 
 WEIGHTS, STATE, CONFIG, LOCK = "weights.safetensors", "state.pt", "config.json", "lock"
+STEPS = ".steps"  # ends the name of what a tensor of whole numbers is to be multiplied by
 
 
 def check_run_folder(folder: Path | str, resume: bool = False) -> None:
@@ -174,13 +175,21 @@ def _next(path: Path) -> Path:
     return path.with_name(f"next-{path.name}")
 
 
-def pack_weights(networks: Mapping[str, nn.Module], metadata: Mapping[str, Any]) -> bytes:
-    """Networks {prefix: module} as the bytes of a safetensors file; metadata is JSON-like."""
-    tensors = {
-        f"{prefix}.{name}": tensor.detach().cpu().contiguous()
-        for prefix, network in networks.items()
-        for name, tensor in network.state_dict().items()
-    }
+def pack_weights(networks: Mapping[str, nn.Module], metadata: Mapping[str, Any], bits: int = 32) -> bytes:
+    """Networks {prefix: module} as the bytes of a safetensors file; metadata is JSON-like.
+
+    With 8 bits, matrices and kernels are whole numbers from -127 to 127, and beside them stands the step
+    between two, one for each output channel: a quarter of the size. load_weights multiplies them out.
+    """
+    tensors = {}
+    for prefix, network in networks.items():
+        for name, tensor in network.state_dict().items():
+            values = tensor.detach().cpu().contiguous()
+            if bits == 8 and values.ndim > 1:
+                steps = values.abs().amax(tuple(range(1, values.ndim)), keepdim=True).clamp(min=1e-12) / 127
+                values = (values / steps).round().to(torch.int8)
+                tensors[f"{prefix}.{name}{STEPS}"] = steps
+            tensors[f"{prefix}.{name}"] = values
     return safetensors.torch.save(tensors, {"ctgan": json.dumps(metadata)})
 
 
@@ -231,6 +240,9 @@ def load_weights(path: Path | str, networks: Mapping[str, nn.Module]) -> None:
             for name, expected in network.state_dict().items():
                 key = f"{prefix}.{name}"
                 tensor = file.get_tensor(key) if key in present else None
+                steps = file.get_tensor(key + STEPS) if key + STEPS in present else None
+                if tensor is not None and steps is not None and steps.shape == _one_a_channel(tensor):
+                    tensor = tensor * steps
                 if tensor is None or tensor.shape != expected.shape or tensor.dtype != expected.dtype:
                     has = "no such tensor" if tensor is None else f"{_described(tensor)}"
                     raise UserError(
@@ -243,6 +255,10 @@ def load_weights(path: Path | str, networks: Mapping[str, nn.Module]) -> None:
                     )
                 found[name] = tensor
             network.load_state_dict(found)
+
+
+def _one_a_channel(tensor: torch.Tensor) -> tuple[int, ...]:
+    return (*tensor.shape[:1], *[1] * (tensor.ndim - 1))
 
 
 def _described(tensor: torch.Tensor) -> str:

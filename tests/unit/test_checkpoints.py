@@ -148,6 +148,31 @@ def test_weights_of_another_type_or_without_metadata_are_refused(tmp_path):
         checkpoints.read_metadata(tmp_path / "other.safetensors")
 
 
+def test_8_bits_keep_each_weight_to_half_a_step_at_a_quarter_of_the_size(tmp_path):
+    torch.manual_seed(0)
+    G = nn.Sequential(nn.Conv2d(8, 32, 3), nn.BatchNorm2d(32), nn.Linear(256, 256))
+    path = tmp_path / "G.safetensors"
+    path.write_bytes(checkpoints.pack_weights({"G": G}, {}, bits=8))
+    assert len(path.read_bytes()) < 0.3 * len(checkpoints.pack_weights({"G": G}, {}))
+    found = nn.Sequential(nn.Conv2d(8, 32, 3), nn.BatchNorm2d(32), nn.Linear(256, 256))
+    checkpoints.load_weights(path, {"G": found})
+    for (name, true), near in zip(G.state_dict().items(), found.state_dict().values()):
+        if true.ndim > 1:
+            steps = true.abs().flatten(1).amax(1) / 127
+            assert ((near - true).abs().flatten(1).amax(1) <= 0.5001 * steps).all(), name
+            assert not torch.equal(near, true)
+        else:
+            assert torch.equal(near, true)
+
+
+def test_steps_of_another_shape_are_refused(tmp_path):
+    whole, steps = torch.ones(3, 2, dtype=torch.int8), torch.ones(7)
+    tensors = {"G.weight": whole, "G.weight.steps": steps, "G.bias": torch.ones(3)}
+    safetensors.torch.save_file(tensors, tmp_path / "G.safetensors", {"ctgan": "{}"})
+    with pytest.raises(UserError, match=r"G\.weight has shape \[3, 2\] of int8"):
+        checkpoints.load_weights(tmp_path / "G.safetensors", {"G": network(0)})
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -35,8 +35,8 @@ from pydicom.uid import (
 )
 
 from ctgan_utils import data
-from ctgan_utils.data.formats import dicom
-from ctgan_utils.data.formats.base import LeftOut, Reading
+from ctgan_utils.data.formats import dicom, dicom_grey
+from ctgan_utils.data.formats.base import CUT, LeftOut, Reading
 from ctgan_utils.grey import window
 from ctgan_utils.runtime import UserError
 
@@ -109,15 +109,15 @@ def test_values_are_rescaled_and_shown_in_the_first_window(tmp_path):
 def test_without_a_window_soft_tissue_is_shown_and_said(tmp_path):
     grey, file = read(save_dicom(tmp_path / "default.dcm"))
     assert_close(grey[0], window(STORED_HU))
-    assert file.notes == (dicom.NO_WINDOW,)
-    assert "--range LOW:HIGH" in dicom.NO_WINDOW
+    assert file.notes == (dicom_grey.NO_WINDOW,)
+    assert "--range LOW:HIGH" in dicom_grey.NO_WINDOW
 
 
 def test_without_a_rescale_stored_values_are_taken_for_hu(tmp_path):
     path = save_dicom(tmp_path / "a.dcm", HU, 0, 1, stored="<i2", RescaleSlope=None, RescaleIntercept=None)
     grey, file = read(path)
     assert np.array_equal(grey[0], window(HU))
-    assert file.notes == (dicom.NO_WINDOW, dicom.NO_RESCALE)
+    assert file.notes == (dicom_grey.NO_WINDOW, dicom_grey.NO_RESCALE)
 
 
 def test_only_a_slope_or_an_intercept_counts(tmp_path):
@@ -149,7 +149,7 @@ def test_the_range_asked_for_counts_most(tmp_path):
 def test_a_window_without_width_is_none(tmp_path, width):
     grey, file = read(save_dicom(tmp_path / "a.dcm", WindowCenter=0, WindowWidth=width))
     assert_close(grey[0], window(STORED_HU))
-    assert file.notes == (dicom.NO_WINDOW,)
+    assert file.notes == (dicom_grey.NO_WINDOW,)
 
 
 def test_low_values_may_be_bright(tmp_path):
@@ -166,7 +166,7 @@ def test_a_modality_lookup_table_gives_hu(tmp_path):
     tags = {"RescaleSlope": None, "RescaleIntercept": None, "ModalityLUTSequence": lut}
     grey, file = read(save_dicom(tmp_path / "a.dcm", stored, 0, 1, **tags))
     assert np.array_equal(grey[0], window(np.array([[0, 0, 2, 100, 200, 1198, 1198]])))
-    assert file.notes == (dicom.NO_WINDOW,)
+    assert file.notes == (dicom_grey.NO_WINDOW,)
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
@@ -245,7 +245,7 @@ def test_screen_shots_of_8_bits_are_grey_as_they_are(tmp_path):
         path = save_dicom(tmp_path / "a.dcm", stored, 0, 1, stored="u1", Modality=modality, **tags)
         grey, file = read(path)
         assert np.array_equal(grey[0], stored)
-        assert file.notes == (dicom.ARE_GREY,)
+        assert file.notes == (dicom_grey.ARE_GREY,)
     grey, _ = read(save_dicom(path, stored, 0, 1, stored="u1", WindowCenter=50.5, WindowWidth=101, **tags))
     assert grey.ravel()[[0, 50, 100, 255]].tolist() == [0, 128, 255, 255]
 
@@ -481,7 +481,7 @@ def test_an_absurd_length_asks_for_no_memory(tmp_path, element):
     text = outcome(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert text == ("read" if element.endswith(b"OW") else dicom.CUT)  # the rest of the file is its value
+    assert text == ("read" if element.endswith(b"OW") else CUT)  # the rest of the file is its value
     assert peak < 10**7
 
 

@@ -314,6 +314,9 @@ def test_the_log_is_one_line(tmp_path, caplog):
     assert len(caplog.messages) == 2
     assert caplog.messages[0] == caplog.messages[1]
     assert caplog.messages[0].startswith(f"{tmp_path}: left out: 1 .txt; numbers from 0 to 255")
+    (tmp_path / "more.txt").write_text("x")
+    data.load(tmp_path, 16)
+    assert "left out: 2 .txt" in caplog.messages[2]  # what was kept is no longer what is there
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (2, 8, 8), (2, 1, 8, 8), (2, 8, 8, 1)])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ctgan_utils import __main__, command_line, commands, outputs, runtime
+from ctgan_utils import __main__, command_line, commands, memory, outputs, runtime
 from ctgan_utils.data.formats.base import Reading
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, is_leftover, remove_leftovers
 from ctgan_utils.sampling import load_shipped
@@ -128,19 +128,19 @@ def test_digits_of_any_script_are_digits(capsys):
     ],
 )
 def test_what_no_memory_holds_is_refused_before_any_work(refused, monkeypatch, words, named):
-    monkeypatch.setattr(runtime, "available_memory", lambda: 500_000_000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 500_000_000)
     line = refused(*words.split())
     assert named in line
     assert "0.5 GB are free; lower it" in line
 
 
 def test_a_table_of_networks_that_no_memory_holds_is_refused(refused, monkeypatch):
-    monkeypatch.setattr(runtime, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
     assert "width=64" in refused("experiments")
 
 
 def test_available_memory_is_the_least_of_the_machines_and_the_groups(tmp_path, monkeypatch):
-    machine = runtime.available_memory()
+    machine = memory.available_memory()
     assert machine is None or machine > 10**8
     group = tmp_path / "groups"
     group.mkdir()
@@ -151,7 +151,7 @@ def test_available_memory_is_the_least_of_the_machines_and_the_groups(tmp_path, 
         monkeypatch.setattr(runtime.Path, "read_text", reading("/proc/self/cgroup", "0::/\n"))
         assert list(runtime._free_in_control_groups(str(group))) == [5000 - 3000 + 800]
     monkeypatch.setattr(runtime, "_free_in_control_groups", lambda: iter([1234]))
-    assert runtime.available_memory() == 1234
+    assert memory.available_memory() == 1234
 
 
 def reading(name, text, read=runtime.Path.read_text):
@@ -470,19 +470,22 @@ LAUNCHER = "import os, sys; os.write(1, b'.'); from ctgan_utils.__main__ import 
     ],
 )
 def test_an_interrupt_is_one_line_from_the_first_import_on(tmp_path, start, delay, number):
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, *start, "phantom", "--n", "100000", "--size", "32", "--out", "x"],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
-    )
-    if start[0] == "-c":
-        process.stdout.read(1)  # Python itself has started
-    time.sleep(delay)
-    process.send_signal(number)
-    said = process.communicate(timeout=60)[1].splitlines()
+    ) as process:
+        try:
+            if start[0] == "-c":
+                process.stdout.read(1)  # Python itself has started
+            time.sleep(delay)
+            process.send_signal(number)
+            said = process.communicate(timeout=60)[1].splitlines()
+        finally:
+            process.kill()  # one that goes on would draw phantoms for an hour
     assert process.returncode == 2
     assert [line for line in said if not line.startswith("drawing phantoms")] == said[-1:]
     assert said[-1].startswith("error: interrupted; ")
@@ -525,9 +528,9 @@ def test_a_file_that_can_not_be_written_is_the_one_named(tmp_path):
 
 
 def test_what_is_needed_is_compared_with_what_is_free(monkeypatch):
-    monkeypatch.setattr(runtime, "available_memory", lambda: 2_000_000_000)
-    runtime.require_memory(1_999_999_999, "--n 5")
+    monkeypatch.setattr(memory, "available_memory", lambda: 2_000_000_000)
+    memory.require_memory(1_999_999_999, "--n 5")
     with pytest.raises(UserError, match=r"--n 5: takes at least 3.0 GB of memory, 2.0 GB are free; lower it"):
-        runtime.require_memory(3_000_000_000, "--n 5")
-    monkeypatch.setattr(runtime, "available_memory", lambda: None)
-    runtime.require_memory(10**30, "--n 5")
+        memory.require_memory(3_000_000_000, "--n 5")
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    memory.require_memory(10**30, "--n 5")

@@ -9,6 +9,7 @@ import torch
 from ctgan_utils import systems
 from ctgan_utils.runtime import UserError
 from ctgan_utils.systems import EXPERIMENTS, PROFILES, get_experiment
+from ctgan_utils.training.estimate import memory_of
 
 
 def test_names_are_keys_and_the_defaults_are_those_of_the_thesis():
@@ -112,12 +113,12 @@ def test_whole_numbers_do_for_other_numbers():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_memory_is_known_before_anything_is_allocated(name):
     e = get_experiment(name, "smoke")
-    weights, activations = e.memory(8)
+    weights, activations = memory_of(e, 8)
     trained = sum(p.numel() for network in e.networks() for p in network.parameters())
     assert 4 * 4 * trained < weights < 4 * 5 * trained  # with gradients, moments, and the average of G
     assert activations > 2 * 4 * 8 * e.image_size**2 // 4
-    assert e.memory(8, torch.bfloat16)[1] < activations
-    larger_weights, larger_activations = e.memory(800)
+    assert memory_of(e, 8, torch.bfloat16)[1] < activations
+    larger_weights, larger_activations = memory_of(e, 800)
     assert larger_weights == weights
     assert larger_activations == pytest.approx(100 * activations, rel=0.1)
 
@@ -127,7 +128,7 @@ def test_memory_that_can_not_be_known_stops_nothing():
         def critic_loss(self, G, D, batch):
             return super().critic_loss(G, D, batch)[0].item(), {}
 
-    assert Asking("asking", width=2).memory(8) == (0, 0)
+    assert memory_of(Asking("asking", width=2), 8) == (0, 0)
 
 
 def test_difference_names_the_first_field():

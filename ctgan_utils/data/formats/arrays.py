@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from ctgan_utils.data.formats.base import ImageFile, Reading
+from ctgan_utils.data.formats.base import CUT, NOT_FINITE, ImageFile, Reading, words
 from ctgan_utils.runtime import UserError
 
 SUFFIXES = {".npy", ".npz"}
@@ -29,8 +29,8 @@ def read(path: Path, reading: Reading) -> ImageFile:
         return (_read_npz if path.suffix.lower() == ".npz" else _read_npy)(path, reading)
     except UserError:
         raise
-    except Exception:  # of a damaged file, of any kind
-        raise UserError(f"damaged, or no NumPy {path.suffix.lower()} file") from None
+    except Exception as error:  # of a damaged file, of any kind
+        raise UserError(words(error, f"damaged, or no NumPy {path.suffix.lower()} file")) from None
 
 
 def _read_npy(path: Path, reading: Reading) -> ImageFile:
@@ -40,7 +40,7 @@ def _read_npy(path: Path, reading: Reading) -> ImageFile:
     shape, notes = _stack_shape(shape, dtype)
     needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if path.stat().st_size < offset + needed:
-        raise UserError("damaged: the file ends too early")
+        raise UserError(CUT)
     reading.check(needed)
     array = np.memmap(path, dtype, "r", offset, shape, order="F" if fortran else "C")
     return ImageFile(_checked(array), shape[0], shape[:0:-1], str(dtype), notes=notes)
@@ -162,9 +162,9 @@ def _checked(slices: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     try:
         for slice_ in slices:
             if slice_.dtype.kind == "f" and not np.isfinite(slice_).all():
-                raise UserError("holds NaN or infinite values; replace them, with -1000 HU for air, say")
+                raise UserError(NOT_FINITE)
             yield slice_.astype(slice_.dtype.newbyteorder("="), copy=False)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError("damaged: its numbers can't be unpacked") from None
+    except UserError:
+        raise
+    except Exception as error:  # of a damaged archive, of any kind
+        raise UserError(words(error, "damaged: its numbers can't be unpacked")) from None

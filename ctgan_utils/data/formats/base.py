@@ -1,6 +1,6 @@
 """What every format gives: an ImageFile, or the reason why a file holds no slices."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,20 @@ import numpy as np
 from ctgan_utils.runtime import UserError
 
 GIGABYTE = 10**9
+EMPTY = "an empty file"
+CUT = "damaged: the file ends too early"
+NOT_FINITE = "holds NaN or infinite values; replace them, with -1000 HU for air, say"
+
+
+def words(error: Exception, otherwise: str) -> str:
+    """What to tell of an error of the system or of a library, in our words; otherwise if it tells nothing."""
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is; close other programs, or leave the file out"
+    if isinstance(error, EOFError):
+        return CUT
+    if isinstance(error, OSError) and error.errno:
+        return f"can't be read ({error.strerror})"
+    return otherwise
 
 
 class LeftOut(Exception):
@@ -46,4 +60,4 @@ class ImageFile:
     mode: str  # what the file holds: Pillow's mode, DICOM, NIfTI, or the type of an array
     classes: list[str] | None = None  # of each slice, where the file itself names them
     patients: list[str] | None = None  # of each slice
-    notes: tuple[str, ...] = ()  # what had to be assumed, and which option decides otherwise
+    notes: Sequence[str] = ()  # what had to be assumed; complete when the slices have been read

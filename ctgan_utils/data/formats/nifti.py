@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ctgan_utils.data.formats.base import ImageFile, LeftOut, Reading
+from ctgan_utils.data.formats.base import CUT, EMPTY, NOT_FINITE, ImageFile, LeftOut, Reading, words
 from ctgan_utils.runtime import UserError
 
 SUFFIXES = ".nii", ".nii.gz"
@@ -21,7 +21,6 @@ LARGEST_HEADER = 540  # bytes
 PAIRS = b"ni1", b"ni2"  # in a header whose voxels lie in a file of their own
 LEFT_ANTERIOR_SUPERIOR = np.array([[0, -1], [1, 1], [2, 1]])  # as nibabel writes an orientation
 NO_ORIENTATION = "no orientation in the file: its axes taken to run to the left, to the front, upwards"
-CUT = "damaged: the file ends too early"
 
 
 def read(path: Path, reading: Reading) -> ImageFile:
@@ -41,25 +40,17 @@ def read(path: Path, reading: Reading) -> ImageFile:
         return _read(path, reading)
     except (LeftOut, UserError):
         raise
-    except MemoryError:
-        raise UserError(
-            "needs more memory than there is; close other programs, or leave the file out"
-        ) from None
-    except EOFError:
-        raise UserError(CUT) from None
     except (gzip.BadGzipFile, zlib.error):
         raise UserError("damaged: it can't be unpacked") from None
-    except OSError as error:
-        raise UserError(f"can't be read ({error.strerror})" if error.errno else "damaged") from None
-    except Exception:  # of a damaged file, of any kind
-        raise UserError("damaged: its header can't be read") from None
+    except Exception as error:  # of a damaged file, of any kind
+        raise UserError(words(error, "damaged: its header can't be read")) from None
 
 
 def _read(path: Path, reading: Reading) -> ImageFile:
     from nibabel.orientations import apply_orientation
 
     if path.stat().st_size == 0:
-        raise UserError("an empty file")
+        raise UserError(EMPTY)
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     if path.name.lower().endswith(".gz") and not packed:
@@ -143,7 +134,7 @@ def _slices(volume: np.ndarray, slope: float, intercept: float) -> Iterator[np.n
             with np.errstate(all="ignore"):
                 numbers = (volume[::-1, ::-1, k].T * np.float64(slope) + intercept).astype(np.float32)
             if not np.isfinite(numbers).all():
-                raise UserError("holds NaN or infinite values; replace them, with -1000 HU for air, say")
+                raise UserError(NOT_FINITE)
             yield numbers
     except OSError:
         raise UserError("damaged: its voxels can't be read") from None
