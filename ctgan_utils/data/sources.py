@@ -58,8 +58,11 @@ def resolve(name: str | Path) -> str:
 
 
 def at_hand() -> dict[str, Path]:
-    """The real sets that have been fetched, as {name: folder}."""
-    sets = {"CT KIDNEY": (CT_KIDNEY, CT_KIDNEY.is_dir()), "MedNIST": (MEDNIST, mednist.present(MEDNIST))}
+    """The real sets that have been fetched, as {name and credit: folder}."""
+    sets = {
+        "CT KIDNEY (Islam et al., 2022)": (CT_KIDNEY, CT_KIDNEY.is_dir()),
+        "MedNIST (B. J. Erickson, Mayo Clinic, CC BY-SA 4.0)": (MEDNIST, mednist.present(MEDNIST)),
+    }
     return {name: folder for name, (folder, is_there) in sets.items() if is_there}
 
 
