@@ -148,13 +148,13 @@ def test_available_memory_is_the_least_of_the_machines_and_the_groups(tmp_path, 
     (group / "memory.current").write_text("3000\n")
     (group / "memory.stat").write_text("anon 2000\ninactive_file 700\nactive_file 100\n")
     if sys.platform == "linux":
-        monkeypatch.setattr(runtime.Path, "read_text", reading("/proc/self/cgroup", "0::/\n"))
-        assert list(runtime._free_in_control_groups(str(group))) == [5000 - 3000 + 800]
-    monkeypatch.setattr(runtime, "_free_in_control_groups", lambda: iter([1234]))
+        monkeypatch.setattr(memory.Path, "read_text", reading("/proc/self/cgroup", "0::/\n"))
+        assert list(memory._free_in_control_groups(str(group))) == [5000 - 3000 + 800]
+    monkeypatch.setattr(memory, "_free_in_control_groups", lambda: iter([1234]))
     assert memory.available_memory() == 1234
 
 
-def reading(name, text, read=runtime.Path.read_text):
+def reading(name, text, read=memory.Path.read_text):
     """Path.read_text that finds another text in one file."""
     return lambda path, *options, **named: text if str(path) == name else read(path, *options, **named)
 
