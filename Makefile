@@ -22,7 +22,7 @@ help:
 	@echo 'make test                       style, types, unit tests, and every notebook at the smallest scale'
 	@echo 'make lab                        open the notebooks in JupyterLab'
 	@echo 'make student [STUDENT=DIR]       copy the notebooks into DIR (student/) with their solutions emptied'
-	@echo 'make test-browser               widgets in a real browser: needs Chromium or Chrome'
+	@echo 'make test-browser               widgets and pages in a real browser: needs Chromium or Chrome'
 	@echo 'make notebooks [ONLY=07_...]    execute the notebooks in place, for committing'
 	@echo 'make bench                      ratios of speed, measured here'
 	@echo 'make clean                      remove build/ and the environment'

@@ -18,7 +18,6 @@ import torch
 
 from ctgan_utils.runtime import (
     DEVICES,
-    IN_CHECKOUT,
     STANDARD_OUTPUT,
     UserError,
     brief,
@@ -30,6 +29,7 @@ from ctgan_utils.runtime import (
 try:
     from ctgan_utils import commands, systems
     from ctgan_utils.evaluation import features
+    from ctgan_utils.evaluation.ct_features import SIZES
 except UserError as error:  # of a system that $CTGAN_SYSTEMS names
     print(f"error: {printable(error)}", file=sys.stderr)
     sys.exit(2)
@@ -42,7 +42,8 @@ MOST_EPOCHS = 10**6  # ninety times the thesis' longest run
 LARGEST = 10**6  # standard deviations or GB: no latent and no machine has so many
 LONGEST_MESSAGE = 400  # characters of what argparse says
 
-KEPT = "keep about that share of the slices, whole patients or groups, out of training"
+KEPT = "keep about that share of the slices, whole patients or groups, out of training (default 0.2; 0: none)"
+GUESS = "the share that was kept out of training, for generators whose files don't record it"
 SOURCES = "phantom, a folder (or one file) of images, kaggle, mednist, or auto for the first of these at hand"
 
 
@@ -85,8 +86,8 @@ def positive(text: str) -> float:
 
 def share(text: str) -> float:
     value = _float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{brief(text)}: it must be a number between 0 and 1")
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{brief(text)}: it must be a number from 0 to below 1")
     return value
 
 
@@ -208,11 +209,11 @@ def build_parser() -> Parser:
         "--fake", type=path, required=True, nargs="+", help="run folders, or folders of images, to rank"
     )
     p.add_argument("--features", default="ct", help="one of: " + ", ".join(features.EXTRACTORS))
-    p.add_argument("--n", type=images, help="images on each side; half of the real ones, at most 5,000")
+    p.add_argument("--n", type=images, help="images in each set; as many as the real ones allow, if left out")
     p.add_argument(
         "--size", type=pixels, help="pixels, for folders of images; those of the first if left out"
     )
-    p.add_argument("--hold-out", type=share, metavar="SHARE", help=KEPT)
+    p.add_argument("--hold-out", type=share, metavar="SHARE", help=GUESS)
     p.add_argument("--html", type=path, help="write a page with all measures and figures")
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--device", choices=DEVICES, default="auto")
@@ -244,12 +245,13 @@ def build_parser() -> Parser:
     p = command("student", commands.run_student, "copy the notebooks with their solutions emptied")
     p.add_argument("--out", type=path, default=Path("student"))
 
-    p = command("features", commands.run_features, "train the ct feature extractor on phantoms")
+    p = command("features", commands.run_features, "train the network behind FD-ct on phantoms of one size")
+    p.add_argument("--size", type=int, choices=SIZES, default=SIZES[0], help="pixels a side")
     p.add_argument("--n", type=images, default=6000, help="phantoms")
     p.add_argument("--steps", type=steps, default=1500)
     p.add_argument("--seed", type=seed, default=1000, help="of patients whom no notebook measures")
     p.add_argument(
-        "--out", type=path, default=features.CT_WEIGHTS if IN_CHECKOUT else Path("ct_features.safetensors")
+        "--out", type=path, help="a .safetensors file; in a checkout, the one that FD-ct reads if left out"
     )
     return parser
 

@@ -1,6 +1,5 @@
 """Execute the notebooks: `make course`, `make notebooks`, and the notebook tests run through here."""
 
-import html
 import os
 import sys
 import time
@@ -10,11 +9,11 @@ from typing import Any
 
 import nbformat
 import papermill
-from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillException
 
 from ctgan_utils import outputs
+from ctgan_utils.course import pages
 from ctgan_utils.course.trace import figures_of, write_thumbnail
 from ctgan_utils.data import at_hand
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, nearest
@@ -73,7 +72,7 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
     results: list[dict[str, Any]] = []
     expected = {path: expected_seconds(path, profile) for path in paths}
     begun = time.perf_counter()
-    atomic_write(out / "index.html", _index(results, parameters).encode())  # marks the folder
+    pages.write_index(out, results, parameters)  # marks the folder
     for k, path in enumerate(paths):
         left = _minutes_left(expected, paths[:k], paths[k:], time.perf_counter() - begun)
         print(f"[{k + 1}/{len(paths)}] {path.stem:24} {left}", flush=True)
@@ -87,8 +86,8 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
         figures = [p.name for p in sorted((out / "figures").glob("*.png")) if p.stat().st_mtime >= started_at]
         seconds = time.perf_counter() - start
         results.append({"path": executed, "seconds": seconds, "error": error, "figures": figures})
-        _write_html(executed, out)
-        atomic_write(out / "index.html", _index(results, parameters).encode())
+        pages.write_page(executed, out)
+        pages.write_index(out, results, parameters)
     print(f"{time.perf_counter() - begun:.0f} s; open {out / 'index.html'}")
     return [result["path"].stem for result in results if result["error"]]
 
@@ -161,41 +160,3 @@ def _minutes_left(expected, done, todo, elapsed):
     planned = sum(expected[path] for path in done)
     speed = elapsed / planned if planned else 1.0
     return f"about {sum(expected[path] for path in todo) * speed / 60:.1f} min left"
-
-
-def _write_html(executed: Path, out: Path) -> None:
-    notebook = nbformat.read(executed, 4)
-    page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
-    atomic_write(out / "html" / f"{executed.stem}.html", page.encode())
-
-
-def _index(results: Sequence[dict[str, Any]], parameters: dict[str, Any]) -> str:
-    """The index page: one row per notebook that has run, with its figures."""
-    rows = []
-    for result in results:
-        name = result["path"].stem
-        notebook = nbformat.read(result["path"], 4)
-        title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
-        state = f"failed: {html.escape(result['error'])}" if result["error"] else f"{result['seconds']:.0f} s"
-        figures = "".join(
-            f'<a href="figures/{figure}"><img src="figures/{figure}" alt="{figure}" loading="lazy"></a>'
-            for figure in result["figures"]
-        )
-        rows.append(
-            f'<tr><td><a href="html/{name}.html">{html.escape(title)}</a><br><small>{state} · '
-            f'<a href="notebooks/{name}.ipynb">notebook</a> · <a href="{name}.json">numbers</a></small></td>'
-            f"<td>{figures}</td></tr>"
-        )
-    about = f"data: {parameters['DATA']}, profile: {parameters['PROFILE']}, seed: {parameters['SEED']}"
-    return INDEX.format(mark=outputs.mark("course"), about=html.escape(about), rows="\n".join(rows))
-
-
-INDEX = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">{mark}<title>GANs for CT images: the course</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
-td {{ vertical-align: top; padding: .6rem; border-top: 1px solid #ddd }} td:first-child {{ width: 20rem }}
-img {{ height: 6rem; margin: 0 .4rem .4rem 0; border: 1px solid #eee }} small {{ color: #666 }}
-</style></head><body><h1>GANs for CT images</h1><p>{about}</p><table>
-{rows}
-</table></body></html>
-"""

@@ -19,7 +19,14 @@ Row = dict[str, str]  # of the trace: {column: text}
 TRACE = REPOSITORY / "data" / "thesis_trace.csv"
 THUMBNAILS = REPOSITORY / "data" / "results" / "thumbnails"
 WIDTH, HEIGHT = 280, 200  # pixels, at most
-CHAPTERS = {"2": "Review of Methods", "3": "Contributions", "4": "Evaluation and Results", "A": "Appendix"}
+CHAPTERS = {
+    "1": "Introduction",
+    "2": "Review of Methods",
+    "3": "Contributions",
+    "4": "Evaluation and Results",
+    "5": "Conclusion and Future Work",
+    "A": "Appendix",
+}
 
 
 def read_trace() -> list[Row]:

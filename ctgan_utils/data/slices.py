@@ -38,6 +38,12 @@ class CTImages:
         labels = self.labels.to(torch.int64)
         return digest(shape, self.images.numpy().tobytes(), labels.numpy().tobytes())
 
+    @cached_property
+    def keys(self) -> Tensor:
+        """int64 [N]: a number for each slice, which follows from its pixels alone."""
+        digests = (hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in self.images.numpy())
+        return torch.from_numpy(np.frombuffer(b"".join(digests), np.int64).copy())
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -94,6 +100,19 @@ def split(data: CTImages, fraction: float, seed: int = 0) -> tuple[CTImages, CTI
         return replace(data[chosen[numbers]], source=source)
 
     return part("all but", ~held_out), part("only", held_out)
+
+
+def by_use(data: CTImages, seen: Tensor) -> tuple[CTImages, CTImages]:
+    """(the slices that were seen, those of groups of which no slice was), either of them perhaps empty.
+
+    seen holds the keys of the slices that a generator learnt from, int64 [K]. Slices that it has not seen, of
+    a patient that it has, are in neither.
+    """
+    was_seen = torch.isin(data.keys, seen)
+    known = torch.isin(data.groups, data.groups[was_seen].unique())
+    first = replace(data[was_seen.nonzero()[:, 0]], source=f"{data.source}, those it learnt from")
+    second = replace(data[(~known).nonzero()[:, 0]], source=f"{data.source}, of groups it never saw")
+    return first, second
 
 
 def blank(names: Iterable[str], n: int, size: int) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """All that is measured between real and generated images, with what real images themselves would get."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,20 +9,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ctgan_utils import data, metrics
+from ctgan_utils import metrics
 from ctgan_utils.data.slices import CTImages
 from ctgan_utils.evaluation import features
 from ctgan_utils.evaluation.ct_features import Extractor
+from ctgan_utils.evaluation.references import FOREIGN, LEAST, SEEN, UNKNOWN, References
 from ctgan_utils.runtime import UserError, progress
 from ctgan_utils.sampling import sample
 
 Report = dict[str, Any]  # plain values by name
-LEAST = 10  # images on a side: below, five nearest neighbours are half of all
+FORMAT = 2  # of the report; a key that changes its meaning changes this number
+RESAMPLES = 100
+DRAWS = 20  # of one slice of each patient
+NEIGHBOURS = "precision", "recall", "density", "coverage", "1-NN accuracy"
 FEW = 2048  # images on a side below which a Fréchet distance is read with care
 SLICED = 400  # images of a side that are sliced: seconds, and 51,200 patches a level
 EDGE = 10  # grey levels per pixel that make an edge
 PIXELS = 32  # a side, at which images are compared pixel by pixel
 NAMES = {"ct": ("FD-ct", "KD-ct"), "inception": ("FID", "KID")}  # of the Fréchet and the kernel distance
+WARNINGS = {
+    SEEN: "no patients were held out of the training, so nothing tells learning from copying: train with "
+    "--hold-out 0.2",
+    FOREIGN: "the generator learnt from none of these slices: its distance holds what parts the two sets",
+    UNKNOWN: "nothing records which of these slices the generator learnt from; if 'train' held a share of "
+    "them out, name it with --hold-out",
+}
 
 
 def names_of(extractor: str) -> tuple[str, str]:
@@ -30,112 +41,169 @@ def names_of(extractor: str) -> tuple[str, str]:
     return NAMES.get(extractor, (f"FD-{extractor}", f"KD-{extractor}"))
 
 
+def described(extractor: Extractor, side: int) -> str:
+    """The distance, its features and the size they are taken at, for captions of images of `side` pixels."""
+    size = extractor.input_size(side)
+    return f"{names_of(extractor.name)[0]} ({extractor.dim:,} features at {size}×{size})"
+
+
+@dataclass(frozen=True)
+class Space:
+    """A distance of two sets of images, taken between what the images are turned into."""
+
+    name: str
+    embed: Callable[[Tensor], np.ndarray]  # uint8 [N, 1, S, S] to [N, ...]
+    distance: Callable[[np.ndarray, np.ndarray], float]
+
+
+def spaces(extractor: Extractor) -> tuple[Space, Space]:
+    """The Fréchet distance on the extractor's features, and the Fréchet wavelet distance."""
+    return (
+        Space(
+            names_of(extractor.name)[0],
+            lambda images: features_of(extractor, images),
+            metrics.frechet_distance,
+        ),
+        Space("FWD", metrics.wavelet_packets, lambda x, y: float(metrics.packet_distances(x, y).mean())),
+    )
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The report, plain values by name, and what it was made from."""
 
     report: Report
-    real: Tensor  # uint8 [n, 1, S, S]
-    fake: Tensor
-    train: Tensor  # all that the generator learnt from, uint8 [N, 1, S, S]
-    real_features: np.ndarray  # [n, d]
+    real: References
+    fake: Tensor  # uint8 [n, 1, S, S]
+    real_features: np.ndarray  # [n, d], of real.main
     fake_features: np.ndarray
+    resampled: np.ndarray  # the report's value over bootstrap resamples, [R]
 
 
-def evaluate(
-    real: CTImages, fake: Tensor, extractor: Extractor, *, seed: int = 0, held_out: CTImages | None = None
-) -> Evaluation:
-    """The Evaluation of generated images against a CTImages.
+def evaluate(real: References, fake: Tensor, extractor: Extractor, *, seed: int = 0) -> Evaluation:
+    """The Evaluation of generated images, uint8 [n, 1, S, S], against References of n slices of that size.
 
-    real        the CTImages that the generator learnt from; with 2 n slices or more the floor is measured
-    fake        uint8 [n, 1, S, S], of the same size
-    extractor   of features.load_extractor
-    held_out    CTImages that the generator has not seen, for memorisation; or None
-
-    Every measure stands twice: "generated", and "real" for as many other real slices in their place. Raises
-    UserError for fewer than ten images a side, other sizes, or features that are not finite.
+    extractor is one of features.load_extractor. Every distance and measure of the generated images stands
+    beside what real ones would get in their place: other slices of the patients they are compared with, and
+    slices of other patients. README.md lists the report's keys. Raises UserError for another number or size
+    of images, or features that are not finite.
     """
-    n = len(fake)
-    if min(n, len(real)) < LEAST:
-        raise UserError(f"{min(n, len(real))} images on a side are too few to compare; {LEAST} are needed")
-    if fake.shape[1:] != real.images.shape[1:]:
-        sizes = ["x".join(map(str, images.shape[2:])) for images in (real.images, fake)]
+    n = real.n
+    if len(fake) != n or n < LEAST:
+        raise UserError(
+            f"{len(fake)} generated images beside {n} real ones; as many, and {LEAST}, are needed"
+        )
+    if fake.shape[1:] != real.main.images.shape[1:]:
+        sizes = ["x".join(map(str, images.shape[2:])) for images in (real.main.images, fake)]
         raise UserError(f"real images are {sizes[0]}, generated ones {sizes[1]}; bring them to one --size")
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
-    first, second = real.images[order[:n]], real.images[order[n : 2 * n]]
-    has_second = len(second) == n
-    x, y = _features(extractor, first), _features(extractor, fake, again=False)
-    frechet, kernel = names_of(extractor.name)
+    sets = {"main": real.main.images, "generated": fake, "same patients": real.again.images}
+    if real.other is not None:
+        sets["other patients"] = real.other.images
+    distances, embedded, resampled = {}, {}, {}
+    for space in spaces(extractor):
+        embedded[space.name] = {name: space.embed(images) for name, images in sets.items()}
+        distances[space.name], resampled[space.name] = _distances(space, embedded[space.name], real, seed)
+    first = names_of(extractor.name)[0]
+    by_features = embedded[first]
+    kernel = names_of(extractor.name)[1]
+    patients = {"generated": torch.arange(n), "same patients": real.again.groups}
+    if real.other is not None:
+        patients["other patients"] = real.other.groups
+    measured: dict[str, dict[str, float | None]] = {
+        name: {kernel: metrics.kernel_distance(by_features["main"], by_features[name])}
+        | by_neighbours(by_features["main"], by_features[name], real.main.groups, of, seed)
+        | _measures(sets["main"], sets[name], seed)
+        for name, of in patients.items()
+    }
+    side = fake.shape[-1]
     report: Report = {
-        "real": real.source,
-        "metric": frechet,
-        "value": metrics.frechet_distance(x, y),
-        "interval": _interval(x, y, seed),
-        "extrapolated": metrics.frechet_extrapolated(x, y, seed=seed),
-        "floor": None,
-        "ratio": None,
-        "floor_between_groups": _floor_between_groups(real, extractor, n, seed),
+        "format": FORMAT,
+        "real": real.train.source,
+        "metric": first,
+        "value": distances[first]["generated"],
+        "interval": distances[first]["interval"],
+        "features": extractor.dim,
+        "input_size": extractor.input_size(side),
         "n": n,
-        "size": fake.shape[-1],
+        "patients": real.patients,
+        "grouped_by": real.main.grouped_by,
+        "against": real.about,
+        "size": side,
+        "seed": seed,
+        "distances": distances,
         "measures": {
-            name: {"generated": value} for name, value in _measures(x, y, first, fake, kernel, seed).items()
+            measure: {name: measured[name][measure] for name in patients} for measure in measured["generated"]
         },
         "memorisation": None,
-        "warnings": _warnings(real, fake, frechet),
+        "warnings": _warnings(real, fake, first),
     }
-    if held_out is not None:
-        report["memorisation"], unmeasured = _memorisation(fake, real, held_out, extractor, seed)
+    if real.held_out is not None:
+        report["memorisation"], unmeasured = _memorisation(fake, real.train, real.held_out, extractor, seed)
         report["warnings"] += unmeasured
-    if has_second:
-        z = _features(extractor, second)
-        report["floor"] = metrics.frechet_distance(x, z)
-        report["ratio"] = report["value"] / report["floor"] if report["floor"] else None
-        for name, value in _measures(x, z, first, second, kernel, seed).items():
-            report["measures"][name]["real"] = value
-    return Evaluation(report, first, fake, real.images, x, y)
+    return Evaluation(report, real, fake, by_features["main"], by_features["generated"], resampled[first])
 
 
-def _features(extractor: Extractor, images: Tensor, again: bool = True) -> np.ndarray:
-    """Features [N, d] of uint8 images, from the cache if these are to come again."""
-    found = (features.cached_features if again else features.extract)(extractor, images)
+def features_of(extractor: Extractor, images: Tensor) -> np.ndarray:
+    """Features [N, d] of uint8 images [N, 1, S, S]. Raises UserError if they are not finite."""
+    found = features.cached_features(extractor, images)
     if not np.isfinite(found).all():
         raise UserError(f"{extractor.name} features are not finite: fetch the weights again")
     return found
 
 
-def _interval(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
-    resamples = 100 if x.shape[1] <= 512 else 20  # a minute and more each, at 2,048 dimensions
-    with progress(resamples, "bootstrap", "resample") as bar:
-        return metrics.frechet_interval(x, y, resamples, seed, progress=bar.update)
+def _distances(
+    space: Space, sets: Mapping[str, np.ndarray], real: References, seed: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    """({which: distance to the main real set}, the generated images' over resamples)."""
+    main, fake = sets["main"], sets["generated"]
+    found: dict[str, Any] = {
+        name: space.distance(main, embedded) for name, embedded in sets.items() if name != "main"
+    }
+    resampled = np.empty(RESAMPLES if main[0].size <= 8_192 else RESAMPLES // 5)
+    patients = real.main.groups.numpy()
+    with progress(len(resampled), f"bootstrap of {space.name}", "resample") as bar:
+        for k in range(len(resampled)):
+            rng = np.random.default_rng([seed, k])  # the same patients for whatever is compared with them
+            rows = metrics.resample_patients(patients, rng)
+            resampled[k] = space.distance(main[rows], fake[metrics.resample(len(fake), rng)])
+            bar.update()
+    found["interval"] = metrics.interval(found["generated"], resampled)
+    found["seen"] = space.distance(sets["other patients"], fake) if real.held_out is not None else None
+    return found, resampled
 
 
-def _floor_between_groups(real: CTImages, extractor: Extractor, n: int, seed: int) -> float | None:
-    """The floor between sets that share no patient (or group), of as nearly n slices as halves allow."""
-    if len(real.groups.unique()) < 2:
-        return None
-    halves = data.split(real, 0.5, seed)
-    if min(map(len, halves)) < max(LEAST, 0.8 * n):
-        return None
-    rng = torch.Generator().manual_seed(seed)
-    drawn = [half.images[torch.randperm(len(half), generator=rng)[:n]] for half in halves]
-    return metrics.frechet_distance(*(_features(extractor, images) for images in drawn))
+def by_neighbours(
+    x: np.ndarray, y: np.ndarray, patients_x: Tensor, patients_y: Tensor, seed: int = 0
+) -> dict[str, float | None]:
+    """{measure: value} by nearest neighbours of features y [M, d] against x [N, d].
+
+    patients_x and patients_y are the rows' patients, int64 [N] and [M]. Each value is the mean over 20 draws
+    of one slice of each patient, equally many on both sides. Slices of one patient are each other's nearest
+    neighbours: among whole sets these measures would tell that the patients are others, and real slices of
+    other patients would get what a bad generator gets. None for fewer than ten patients.
+    """
+    found = []
+    for k in range(DRAWS):
+        rng = np.random.default_rng([seed, k])
+        rows = [rng.permutation(metrics.one_of_each(p.numpy(), rng)) for p in (patients_x, patients_y)]
+        count = min(map(len, rows))
+        if count < LEAST:
+            return dict.fromkeys(NEIGHBOURS)
+        first, second = x[rows[0][:count]], y[rows[1][:count]]
+        values = (
+            *metrics.precision_recall(first, second),
+            *metrics.density_coverage(first, second),
+            metrics.nearest_neighbour_accuracy(first, second, seed),
+        )
+        found.append(values)
+    return dict(zip(NEIGHBOURS, np.mean(found, 0).tolist()))
 
 
-def _measures(
-    x: np.ndarray, y: np.ndarray, first: Tensor, second: Tensor, kernel: str, seed: int
-) -> dict[str, float]:
-    """{measure: value} of a second set against a first: features x, y, and their images."""
-    precision, recall = metrics.precision_recall(x, y)
-    density, coverage = metrics.density_coverage(x, y)
+def _measures(first: Tensor, second: Tensor, seed: int) -> dict[str, float | None]:
+    """{measure: value} of a second set of images against a first."""
     sliced = metrics.sliced_wasserstein(first[:SLICED], second[:SLICED], seed)
     (_, a), (_, b) = (metrics.radial_power_spectrum(images[:, 0].numpy()) for images in (first, second))
     return {
-        kernel: metrics.kernel_distance(x, y),
-        "precision": precision,
-        "recall": recall,
-        "density": density,
-        "coverage": coverage,
-        "1-NN accuracy": metrics.nearest_neighbour_accuracy(x, y, seed),
         **{f"sliced Wasserstein, {side}x{side}": value for side, value in sliced.items()},
         "MS-SSIM of pairs": metrics.ms_ssim_diversity(second, seed=seed),
         "grey levels": metrics.grey_level_distance(first, second),
@@ -153,18 +221,12 @@ def _memorisation(
     fake: Tensor, train: CTImages, held_out: CTImages, extractor: Extractor, seed: int
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
     """(ratio, share of copies and z, in features and in pixels; why one of them can't be measured)."""
-    sets_in = {
-        "features": (
-            _features(extractor, fake, again=False),
-            _features(extractor, train.images),
-            _features(extractor, held_out.images),
-        ),
-        "pixels": (pixels(fake), pixels(train.images), pixels(held_out.images)),
-    }
+    embeddings = {"features": lambda images: features_of(extractor, images), "pixels": pixels}
     found: dict[str, dict[str, float]] = {}
     warnings: list[str] = []
     quantile = max(0.01, 1 / (len(held_out) + 1))  # the least that so many slices can show
-    for space, sets in sets_in.items():
+    for space, embed in embeddings.items():
+        sets = embed(fake), embed(train.images), embed(held_out.images)
         try:
             found[space] = {
                 "ratio": metrics.memorisation_ratio(*sets, seed=seed),
@@ -177,14 +239,21 @@ def _memorisation(
     return found, warnings
 
 
-def _warnings(real: CTImages, fake: Tensor, metric: str) -> list[str]:
+def _warnings(real: References, fake: Tensor, metric: str) -> list[str]:
     warnings = []
+    if real.about in WARNINGS:
+        warnings.append(WARNINGS[real.about])
+    if real.patients < LEAST:
+        warnings.append(
+            f"{real.patients} patients or groups are too few for precision, recall and the like, which take "
+            f"one slice of each; {LEAST} are needed"
+        )
     if len(fake) < FEW:
         warnings.append(
             f"{len(fake):,} images on a side: below {FEW:,} the {metric} depends much on their number; "
-            "compare it with its floor, and only with values at the same number"
+            "compare it with what real slices get, and only with values at the same number"
         )
-    known = {image.tobytes() for image in real.images.numpy()}
+    known = {image.tobytes() for image in real.train.images.numpy()}
     copies = sum(image.tobytes() in known for image in fake.numpy())
     if copies:
         warnings.append(
@@ -194,21 +263,6 @@ def _warnings(real: CTImages, fake: Tensor, metric: str) -> list[str]:
     if (fake == fake[0]).all():
         warnings.append("the generated images are all the same")
     return warnings
-
-
-def rank(reports: Mapping[str, Report]) -> dict[str, Report]:
-    """The reports {name: report} in order of their value; each with `tied`, the names it can't be told from.
-
-    Two are tied where their 95 % intervals overlap.
-    """
-    order = sorted(reports, key=lambda name: reports[name]["value"])
-    ranked = {}
-    for name in order:
-        low, high = reports[name]["interval"]
-        others = [o for o in order if o != name]
-        tied = [o for o in others if reports[o]["interval"][0] <= high and low <= reports[o]["interval"][1]]
-        ranked[name] = reports[name] | {"tied": tied}
-    return ranked
 
 
 def distances(ct: CTImages, generators: Mapping[str, nn.Module], n: int, seed: int = 0) -> dict[str, float]:

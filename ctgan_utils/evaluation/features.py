@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ctgan_utils.evaluation.ct_features import CTFeatures, Extractor
+from ctgan_utils.evaluation.ct_features import SIZES, CTFeatures, Extractor
 from ctgan_utils.runtime import (
     SHIPPED,
     UserError,
@@ -31,7 +31,10 @@ from ctgan_utils.runtime import (
 )
 from ctgan_utils.training.checkpoints import load_weights
 
-CT_WEIGHTS = SHIPPED / "ct_features.safetensors"
+CT_WEIGHTS = {size: SHIPPED / f"ct_features_{size}.safetensors" for size in SIZES}
+
+
+INCEPTION_SIZE = 299  # pixels a side
 
 
 class ReferenceInception(Extractor):
@@ -55,8 +58,11 @@ class ReferenceInception(Extractor):
             torch.save(read_state_dict(weights), copy)
             self.layers = for_inference(build("inception", ["2048"], str(copy)))
 
+    def input_size(self, side: int) -> int:
+        return INCEPTION_SIZE
+
     def forward(self, images: Tensor) -> Tensor:
-        x = self.resize(images.float(), (299, 299), align_corners=False)
+        x = self.resize(images.float(), (INCEPTION_SIZE, INCEPTION_SIZE), align_corners=False)
         return self.layers((x - 128) / 128)
 
 
@@ -78,9 +84,12 @@ class TorchvisionInception(Extractor):
         network.AuxLogits = None
         self.layers = for_inference(network)
 
+    def input_size(self, side: int) -> int:
+        return INCEPTION_SIZE
+
     def forward(self, images: Tensor) -> Tensor:
         x = functional.interpolate(
-            images.float() / 127.5 - 1, (299, 299), mode="bilinear", align_corners=False
+            images.float() / 127.5 - 1, (INCEPTION_SIZE, INCEPTION_SIZE), mode="bilinear", align_corners=False
         )
         return self.layers(x)
 
@@ -130,7 +139,8 @@ def load_extractor(name: str) -> Extractor:
     downloaded = EXTRACTORS[name]
     if downloaded is None:
         extractor = CTFeatures()
-        load_weights(CT_WEIGHTS, {"features": extractor})
+        for size, path in CT_WEIGHTS.items():
+            load_weights(path, {"features": extractor.networks[str(size)]})
     else:
         build, url = downloaded
         path = find_weights(url())

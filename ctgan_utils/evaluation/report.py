@@ -3,13 +3,14 @@
 import base64
 import html
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from ctgan_utils import metrics
-from ctgan_utils.evaluation.evaluate import Evaluation, Report, pixels, rank
+from ctgan_utils.evaluation.evaluate import Evaluation, Report, pixels
+from ctgan_utils.evaluation.ranking import Place
 from ctgan_utils.figures.datasets import appearance_figure
 from ctgan_utils.figures.distances import curve_figure
 from ctgan_utils.figures.embeddings import pca_figure
@@ -17,26 +18,28 @@ from ctgan_utils.figures.images import images_figure, nearest_figure
 from ctgan_utils.outputs import mark
 
 SHOWN = 16  # samples in a figure
+COLUMNS = "generated", "same patients", "other patients"  # of the measures; the last two are real
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The distance, every measure beside what real slices get, memorisation, warnings."""
+    """The distances, every measure beside what real slices get, memorisation, warnings."""
     r = report
-    low, high = r["interval"]
-    yield f"{r['metric']} {r['value']:.2f}, 95 % interval {low:.2f} to {high:.2f}"
-    size = f"{r['size']}x{r['size']}"
-    yield f"  {r['n']:,} images a side at {size}; extrapolated to infinitely many {r['extrapolated']:.2f}"
-    if r["floor"] is None:
-        yield f"  real against real: not measured, it needs {2 * r['n']:,} real images"
-    else:
-        yield f"  real against real {r['floor']:.2f}, ratio {r['ratio'] or 0:.1f}"
-    if r["floor_between_groups"] is not None:
-        yield f"  real against real of other patients (or groups) {r['floor_between_groups']:.2f}"
-    yield f"  {'':26}{'generated':>12}{'real':>12}"
-    for name, values in r["measures"].items():
-        yield f"  {name:26}" + "".join(f"{value:12.4g}" for value in values.values())
+    size, kind = f"{r['size']}x{r['size']}", "patients" if r["grouped_by"] == "patient" else "groups"
+    yield f"{r['metric']} {r['value']:.2f} against {r['against']}"
+    yield f"  {r['n']:,} slices of {r['patients']:,} {kind} in each set of real slices, {size}"
+    yield f"  {r['metric']}: {r['features']:,} features of images at {r['input_size']}x{r['input_size']}"
+    columns = [name for name in COLUMNS if name in next(iter(r["measures"].values()))]
+    yield f"  {'':26}" + "".join(f"{name:>16}" for name in columns)
+    for name, values in (r["distances"] | r["measures"]).items():
+        shown = ("-" if values[column] is None else f"{values[column]:.4g}" for column in columns)
+        yield f"  {name:26}" + "".join(f"{value:>16}" for value in shown)
+    for name, values in r["distances"].items():
+        low, high = values["interval"]
+        yield f"  {name} with ever more slices and {kind}: 95 % interval {low:.4g} to {high:.4g}"
+        if values["seen"] is not None:
+            yield f"  {name} to {kind} that the generator saw: {values['seen']:.4g}"
     if r["memorisation"] is None:
-        yield "  memorisation: not measured; train and evaluate with --hold-out 0.2"
+        yield "  memorisation: not measured, no slices are known that the generator never saw"
     else:
         yield f"  {'memorisation':26}{'ratio':>12}{'copied':>12}{'by chance':>12}{'z':>12}"
         for space, found in r["memorisation"].items():
@@ -46,16 +49,17 @@ def lines(report: Report) -> Iterator[str]:
     yield from (f"warning: {warning}" for warning in r["warnings"])
 
 
-def ranking(ranked: Mapping[str, Report]) -> Iterator[str]:
-    """A line for each of the ranked reports, the best first."""
-    for place, (name, r) in enumerate(ranked.items(), start=1):
-        low, high = r["interval"]
-        tied = f"; not told from {', '.join(r['tied'])}" if r["tied"] else ""
-        yield f"{place}. {name}: {r['metric']} {r['value']:.2f} ({low:.2f} to {high:.2f}){tied}"
+def ranking(places: Sequence[Place], metric: str) -> Iterator[str]:
+    """A line for each place, the best first."""
+    for number, place in enumerate(places, start=1):
+        low, high = place.interval
+        seeds = f", mean of {len(place.runs)} seeds" if len(place.runs) > 1 else ""
+        tied = f"; not told from {', '.join(place.tied)}" if place.tied else ""
+        yield f"{number}. {place.name}: {metric} {place.value:.2f} ({low:.2f} to {high:.2f}){seeds}{tied}"
 
 
-def page(evaluations: Mapping[str, Evaluation]) -> bytes:
-    """One web page, bytes, with the lines and figures of each Evaluation by name, the best first."""
+def page(evaluations: Mapping[str, Evaluation], places: Sequence[Place]) -> bytes:
+    """One web page, bytes, with the ranking, and the lines and figures of each Evaluation by name."""
     parts = []
     for name, e in evaluations.items():
         text = html.escape("\n".join(lines(e.report)))
@@ -64,26 +68,29 @@ def page(evaluations: Mapping[str, Evaluation]) -> bytes:
             for figure in figures(e)
         )
         parts.append(f"<h2>{html.escape(name)}</h2><pre>{text}</pre>{pictures}")
-    ranked = "\n".join(ranking(rank({name: e.report for name, e in evaluations.items()})))
+    metric = next(iter(evaluations.values())).report["metric"]
+    ranked = "\n".join(ranking(places, metric))
     return PAGE.format(mark=mark(), ranking=html.escape(ranked), parts="\n".join(parts)).encode()
 
 
 def figures(e: Evaluation) -> Iterator[Figure]:
     """The figures of an Evaluation, one after another."""
-    n, about = len(e.fake), f"{len(e.fake):,} images a side; {e.report['real']}"
+    real, n = e.real.main.images, len(e.fake)
+    about = f"{n:,} images a side; {e.report['real']}; seed {e.report['seed']}"
+    metric = f"{e.report['metric']}, {e.report['features']} features at {e.report['input_size']} pixels"
     shown = min(SHOWN, n)
-    both = np.concatenate([e.real[:shown], e.fake[:shown]])
+    both = torch.cat([real[:shown], e.fake[:shown]])
     columns = min(8, shown)
     yield images_figure(both, f"First half: real; second half: generated. {about}.", columns=columns)
-    yield curve_figure(
-        e.real_features, None, e.fake_features, f"Mean and range of five random draws; {about}."
-    )
+    draws = f"Mean and range of five random draws; {metric}; {about}."
+    yield curve_figure(e.real_features, None, e.fake_features, draws)
     panels = {"features": (e.real_features, e.fake_features)}
-    yield pca_figure(panels, 2, f"The features on two principal components; {about}.")
-    yield appearance_figure(e.real, e.fake, f"Grey levels, and power by frequency; {about}.")
-    nearest = metrics.nearest_distances(pixels(e.fake[:shown]), pixels(e.train))[1][:, 0]
+    yield pca_figure(panels, 2, f"The features on two principal components; {metric}; {about}.")
+    yield appearance_figure(real, e.fake, f"Grey levels, and power by frequency; {about}.")
+    train = e.real.train.images
+    nearest = metrics.nearest_distances(pixels(e.fake[:shown]), pixels(train))[1][:, 0]
     caption = f"Samples, and below each the real slice nearest in pixels; {about}."
-    yield nearest_figure(e.fake, e.train, list(enumerate(nearest)), caption, columns)
+    yield nearest_figure(e.fake, train, list(enumerate(nearest)), caption, columns)
 
 
 def _png(figure: Figure) -> bytes:

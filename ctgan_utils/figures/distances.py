@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ctgan_utils import metrics
-from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure
+from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure
 
 DISTANCES = {
     "total variation": "#8d6a9f",
@@ -15,6 +16,7 @@ DISTANCES = {
     "Jensen-Shannon": "#3d8361",
     "earth mover's": REAL,
 }
+CONTROL = "control of "  # begins the name of a fault's control
 
 
 def distances_figure(
@@ -71,7 +73,7 @@ def curve_figure(
 ) -> Figure:
     """The Fréchet distance over the number of images, generated and real against real features [N, d]."""
     sizes = np.unique(np.geomspace(min(50, len(real)), len(real), 6).astype(int))
-    fig, axis = new_figure(figsize=(6.5, 3.2))
+    fig, axis = new_figure(figsize=(8, 3.8))
     for features, colour, name in ((fake, FAKE, "real to generated"), (other, REAL, "real to real")):
         if features is None:
             continue
@@ -84,13 +86,50 @@ def curve_figure(
 
 
 def ladder_figure(
-    distances: Mapping[str, Sequence[float]], strengths: Sequence[float], caption: str
+    ladder: Mapping[str, Mapping[str, Sequence[float]]], strengths: Sequence[float], caption: str
 ) -> Figure:
-    """Distances {fault: [one for each strength, of which the first is 0]}."""
-    fig, axis = new_figure(figsize=(6.5, 3.2))
-    for name, values in distances.items():
-        axis.plot(strengths[1:], values[1:], "o-", markersize=3, label=name)
-        axis.axhline(values[0], color="0.5", lw=1, ls=":")
-    axis.set(xlabel="strength of the fault (0 to 1)", ylabel="Fréchet distance", yscale="log")
+    """Distances {distance: {fault: [one for each strength, of which the first is 0]}}, a panel each.
+
+    What is named "control of" a fault is drawn dashed, in the fault's colour.
+    """
+    fig, axes = new_figure(1, len(ladder), figsize=(4.6 * len(ladder) + 2.2, 4.2), squeeze=False)
+    for axis, (title, faults) in zip(axes.flat, ladder.items()):
+        colours = {name: f"C{k}" for k, name in enumerate(f for f in faults if not f.startswith(CONTROL))}
+        for name, values in faults.items():
+            style = "o--" if name.startswith(CONTROL) else "o-"
+            colour = colours[name.removeprefix(CONTROL)]
+            axis.plot(strengths[1:], values[1:], style, markersize=4, color=colour, label=name)
+            axis.axhline(values[0], color="0.5", lw=1, ls=":")
+        axis.set(title=title, xlabel="strength of the fault (0 to 1)", ylabel="distance", yscale="log")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")
+    return add_caption(fig, caption)
+
+
+def resamples_figure(distance: float, resampled: Mapping[str, np.ndarray], caption: str) -> Figure:
+    """A distance (line), and its values over bootstrap resamples {what was drawn: [R]} as histograms."""
+    fig, axis = new_figure(figsize=(8, 3.6))
+    edges = np.histogram_bin_edges(np.concatenate(list(resampled.values())), 40)
+    for colour, (name, values) in zip((GREY, FAKE), resampled.items()):
+        axis.hist(values, edges, color=colour, alpha=0.6, label=f"drawing {name}")
+    axis.axvline(distance, color="0.2", lw=1.5, label="the distance itself")
+    axis.set(xlabel="distance", ylabel="resamples")
     axis.legend()
+    return add_caption(fig, caption)
+
+
+def coverage_figure(tried: pd.DataFrame, caption: str) -> Figure:
+    """Intervals (columns low, high) of many draws beside the truth, a panel for each kind in "resampled".
+
+    Blue intervals hold the truth, red ones miss it.
+    """
+    kinds = list(tried["resampled"].unique())
+    fig, axes = new_figure(1, len(kinds), figsize=(5 * len(kinds), 4.6), sharex=True, sharey=True)
+    for axis, kind in zip(axes, kinds):
+        of = tried[tried["resampled"] == kind].sort_values("value").reset_index(drop=True)
+        holds = (of["low"] <= of["truth"]) & (of["truth"] <= of["high"])
+        axis.hlines(of.index, of["low"], of["high"], colors=np.where(holds, REAL, FAKE), lw=2)
+        axis.plot(of["value"], of.index, "|", color="0.2", markersize=5)
+        axis.axvline(of["truth"].iloc[0], color="0.2", lw=1.5)
+        axis.set(title=f"drawing {kind}: {holds.mean():.0%} hold the truth", xlabel="distance", yticks=[])
+    axes[0].set_ylabel("draws of patients")
     return add_caption(fig, caption)

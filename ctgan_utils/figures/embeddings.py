@@ -21,17 +21,17 @@ def pca_figure(
     """
     pca = PCA(dimensions).fit(np.concatenate(list(panels.values())[-1]))
     options = {"subplot_kw": {"projection": "3d"}} if dimensions == 3 else {"sharex": True, "sharey": True}
-    fig, axes = new_figure(1, len(panels), figsize=(3.9 * len(panels), 3.3), squeeze=False, **options)
+    fig, axes = new_figure(1, len(panels), figsize=(5.2 * len(panels), 4.4), squeeze=False, **options)
     shares = pca.explained_variance_ratio_
     unit = "" if dimensions == 3 else " of variance"
     labels = [f"component {k + 1} ({share:.0%}{unit})" for k, share in enumerate(shares)]
     for axis, (title, sets) in zip(axes.flat, panels.items()):
         for features, colour, name in zip(sets, (REAL, FAKE), ("real", "generated")):
-            axis.scatter(*pca.transform(features).T, s=8, alpha=0.5, color=colour, label=name, linewidths=0)
+            axis.scatter(*pca.transform(features).T, s=14, alpha=0.6, color=colour, label=name, linewidths=0)
         axis.set(title=title, **dict(zip(("xlabel", "ylabel", "zlabel"), labels)))
         if dimensions == 3:
             axis.view_init(azim=azimuth)
-            axis.set_box_aspect(None, zoom=0.85)
+            axis.set_box_aspect(None, zoom=0.8)
     axes[0, 0].legend()
     return add_caption(fig, caption)
 
@@ -44,7 +44,7 @@ def densities_figure(
     panels is {title: (real [N, d], generated [M, d])}, a row each; one of the two may be None.
     """
     rows, columns = len(panels), len(features)
-    fig, axes = new_figure(rows, columns, figsize=(2.6 * columns, 1.9 * rows), squeeze=False, sharex="col")
+    fig, axes = new_figure(rows, columns, figsize=(3.4 * columns, 2.5 * rows), squeeze=False, sharex="col")
     for row, (title, sets) in zip(axes, panels.items()):
         for axis, k in zip(row, features):
             for values, colour, label in zip(sets, (REAL, FAKE), ("real", "generated")):
@@ -65,6 +65,6 @@ def pairs_figure(real: np.ndarray, fake: np.ndarray, features: Sequence[int], ca
         ]
     )
     colours = {"real": REAL, "generated": FAKE}
-    grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=1.6)
+    grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=2.1)
     plt.close(grid.figure)
     return add_caption(grid.figure, caption)

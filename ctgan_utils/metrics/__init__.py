@@ -1,20 +1,36 @@
 """Distances between sets of images: on plain feature arrays [N, d], and on uint8 images [N, 1, H, W]."""
 
-from ctgan_utils.metrics.edges import edge_continuity, edge_precision_recall
+from ctgan_utils.metrics.bootstrap import (
+    difference_interval,
+    interval,
+    one_of_each,
+    resample,
+    resample_patients,
+)
+from ctgan_utils.metrics.curves import spike_share
+from ctgan_utils.metrics.edges import (
+    doubled_edges,
+    edge_continuity,
+    edge_precision_recall,
+    loose_ends,
+    short_pieces,
+)
 from ctgan_utils.metrics.frechet import (
     GaussianStatistics,
     frechet_curve,
     frechet_distance,
     frechet_extrapolated,
     frechet_floor,
-    frechet_interval,
     gaussian_samples,
 )
 from ctgan_utils.metrics.images import (
+    blank_space,
     edge_density,
     grey_level_distance,
     ms_ssim,
     ms_ssim_diversity,
+    nearest_correlation,
+    noise_level,
     radial_power_spectrum,
     sliced_wasserstein,
 )
@@ -28,12 +44,16 @@ from ctgan_utils.metrics.neighbours import (
     nearest_neighbour_accuracy,
     precision_recall,
 )
+from ctgan_utils.metrics.wavelets import packet_distances, packet_gains, wavelet_distance, wavelet_packets
 
 __all__ = [
     "GaussianStatistics",
+    "blank_space",
     "copied_share",
     "data_copying_z",
+    "difference_interval",
     "density_coverage",
+    "doubled_edges",
     "edge_continuity",
     "edge_density",
     "edge_precision_recall",
@@ -41,17 +61,29 @@ __all__ = [
     "frechet_distance",
     "frechet_extrapolated",
     "frechet_floor",
-    "frechet_interval",
     "gaussian_samples",
     "grey_level_distance",
+    "interval",
     "kernel_distance",
     "kernel_distance_subsets",
+    "loose_ends",
     "memorisation_ratio",
     "ms_ssim",
     "ms_ssim_diversity",
+    "nearest_correlation",
     "nearest_distances",
     "nearest_neighbour_accuracy",
+    "noise_level",
+    "one_of_each",
+    "packet_distances",
+    "packet_gains",
     "precision_recall",
     "radial_power_spectrum",
+    "resample",
+    "resample_patients",
+    "short_pieces",
     "sliced_wasserstein",
+    "spike_share",
+    "wavelet_distance",
+    "wavelet_packets",
 ]

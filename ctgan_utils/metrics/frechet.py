@@ -1,6 +1,6 @@
 """The Fréchet distance between two feature arrays [N, d], and what belongs beside it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,28 +100,6 @@ def frechet_floor(features: np.ndarray, n: int, seed: int = 0) -> float:
         raise ValueError(f"two sets of {n} can't be drawn from {len(features)} features")
     order = np.random.default_rng(seed).permutation(len(features))
     return frechet_distance(features[order[:n]], features[order[n : 2 * n]])
-
-
-def frechet_interval(
-    x: np.ndarray,
-    y: np.ndarray,
-    resamples: int = 100,
-    seed: int = 0,
-    progress: Callable[[], object] | None = None,
-) -> tuple[float, float]:
-    """The 95 % interval of the distance at this number of images: (low, high).
-
-    The distance plus and minus 1.96 standard deviations over bootstrap resamples (Efron 1979). It tells what
-    other images from the same two sources would give. It is no interval for the distance at infinitely
-    many, which is smaller: see frechet_extrapolated. progress, if given, is called after each resample.
-    """
-    rng, values = np.random.default_rng(seed), []
-    for _ in range(resamples):
-        values.append(frechet_distance(*(f[rng.integers(len(f), size=len(f))] for f in (x, y))))
-        if progress:
-            progress()
-    distance, spread = frechet_distance(x, y), 1.96 * float(np.std(values, ddof=1))
-    return max(0.0, distance - spread), distance + spread
 
 
 def frechet_curve(

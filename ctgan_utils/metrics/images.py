@@ -1,4 +1,4 @@
-"""Measures on images: spectra, grey levels, edges, structure at several scales."""
+"""Measures on images: spectra, grey levels, edges, noise, structure at several scales."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,11 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import correlate1d, gaussian_filter
 
 from ctgan_utils.metrics.arrays import Images, checked_images
+from ctgan_utils.metrics.neighbours import nearest_distances
 
 BLOCK = 64  # images held as floats at once
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
+SECOND_DIFFERENCES = np.array([1, -2, 1])
 PATCH, PATCHES, DIRECTIONS = 7, 128, 512  # side, number per image, projections: Karras 2018, section 5
 SCALE_WEIGHTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333  # finest scale first: Wang 2003, section 3.2
 
@@ -54,6 +56,36 @@ def edge_density(images: Images, threshold: float) -> float:
         slopes = [filtered(part, [1, 2, 1], [-1, 0, 1]), filtered(part, [-1, 0, 1], [1, 2, 1])]
         edges += (np.hypot(*slopes)[:, 1:-1, 1:-1] > 8 * threshold).sum()
     return float(edges / (len(images) * (images.shape[1] - 2) * (images.shape[2] - 2)))
+
+
+def blank_space(real: Images, level: float = 10, share: float = 0.98) -> np.ndarray:
+    """Where real slices show air and nothing else: bool [H, W], from uint8 [N, 1, H, W] or [N, H, W].
+
+    A pixel is blank if its grey level is within `level` of the air's in at least `share` of the slices. The
+    air's grey level is the median of the slices' corners. Neither the body nor its table reaches such pixels,
+    so what a generator draws there is haze or noise. No pixel may be blank, where slices are cut close.
+    """
+    (real,) = checked_images(real)
+    air = np.median(real[:, [0, 0, -1, -1], [0, -1, 0, -1]])
+    return (np.abs(real - air) <= level).mean(0) >= share
+
+
+def noise_level(images: Images, where: np.ndarray) -> np.ndarray:
+    """The standard deviation of the noise of each image, in grey levels, [N].
+
+    uint8 images [N, 1, H, W] or [N, H, W] are filtered with second differences down and across, which take
+    away all that is flat or a slope, and the mean size of what is left is scaled so that white Gaussian noise
+    of deviation s gives s (Immerkaer 1996). The mean is over the pixels of `where`, bool [H, W], or [N, H, W]
+    for a region in each image; keep edges out of it. An image without such pixels has nan.
+    """
+    (images,) = checked_images(images)
+    where = np.broadcast_to(where, images.shape)
+    sums = [
+        np.abs(filtered(part, SECOND_DIFFERENCES, SECOND_DIFFERENCES)).sum((1, 2), where=where[k : k + BLOCK])
+        for k, part in zip(range(0, len(images), BLOCK), _float_blocks(images))
+    ]
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(np.pi / 2) / 6 * np.concatenate(sums) / where.sum((1, 2))
 
 
 def filtered(images: np.ndarray, down: ArrayLike, across: ArrayLike) -> np.ndarray:
@@ -194,3 +226,22 @@ def ms_ssim_diversity(images: Images, pairs: int = 1000, seed: int = 0) -> float
     first = rng.integers(len(images), size=pairs)
     second = (first + rng.integers(1, len(images), size=pairs)) % len(images)
     return float(ms_ssim(images[first], images[second]).mean())
+
+
+def nearest_correlation(images: Images) -> np.ndarray:
+    """The highest correlation of each image with another of its set, [N]: how nearly it is a copy.
+
+    Pearson's correlation of uint8 images [N, 1, H, W] or [N, H, W]: 1 for a copy, whatever its brightness and
+    contrast. Its median near 1 tells of a set of near-copies, but only beside that of as many real slices,
+    for among more images a nearer one is found. An image of one grey level has no correlation, but nan.
+    Raises ValueError for fewer than two other images.
+    """
+    (images,) = checked_images(images)
+    rows = images.reshape(len(images), -1).astype(np.float64)
+    rows -= rows.mean(1, keepdims=True)
+    lengths = np.linalg.norm(rows, axis=1)
+    varied = lengths > 0
+    directions = rows[varied] / lengths[varied, None]
+    correlations = np.full(len(images), np.nan)
+    correlations[varied] = 1 - nearest_distances(directions, directions, same=True)[0][:, 0] ** 2 / 2
+    return correlations

@@ -16,13 +16,14 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from ctgan_utils.data.slices import CTImages, digest
 from ctgan_utils.runtime import UserError, atomic_write, is_leftover, remove_leftovers, versions
 from ctgan_utils.systems import System, difference, from_dict, to_dict
 
 WEIGHTS, STATE, CONFIG, LOCK = "weights.safetensors", "state.pt", "config.json", "lock"
+SEEN = "seen.safetensors"  # the keys of the slices that the run learns from
 STEPS = ".steps"  # ends the name of what a tensor of whole numbers is to be multiplied by
 
 
@@ -72,6 +73,8 @@ def run_folder(
                     "versions": versions(),
                 }
                 atomic_write(folder / CONFIG, json.dumps(config, indent=2).encode())
+            if not (folder / SEEN).exists():
+                atomic_write(folder / SEEN, safetensors.torch.save({"seen": data.keys}, {"ctgan": "{}"}))
             yield
     finally:
         if made and not (folder / CONFIG).exists():
@@ -175,13 +178,19 @@ def _next(path: Path) -> Path:
     return path.with_name(f"next-{path.name}")
 
 
-def pack_weights(networks: Mapping[str, nn.Module], metadata: Mapping[str, Any], bits: int = 32) -> bytes:
+def pack_weights(
+    networks: Mapping[str, nn.Module],
+    metadata: Mapping[str, Any],
+    bits: int = 32,
+    seen: Tensor | None = None,
+) -> bytes:
     """Networks {prefix: module} as the bytes of a safetensors file; metadata is JSON-like.
 
+    seen is what read_seen gives back: the keys of the slices that the networks learnt from, int64 [K].
     With 8 bits, matrices and kernels are whole numbers from -127 to 127, and beside them stands the step
     between two, one for each output channel: a quarter of the size. load_weights multiplies them out.
     """
-    tensors = {}
+    tensors = {} if seen is None else {"seen": seen}
     for prefix, network in networks.items():
         for name, tensor in network.state_dict().items():
             values = tensor.detach().cpu().contiguous()
@@ -214,6 +223,21 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     if text is None:
         raise UserError(f"{path}: names no experiment; give a run folder or weights that 'train' wrote")
     return _json_object(text, f"{path}: its metadata are")
+
+
+def read_seen(path: Path | str) -> Tensor | None:
+    """The keys of the slices that a run, or a file of pack_weights, learnt from; None if it doesn't say.
+
+    They are int64 [K], to be compared with CTImages.keys. Raises UserError if they can't be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / SEEN
+        if not path.exists():
+            return None
+    read_metadata(path)
+    with safe_open(path, "pt") as file:
+        return file.get_tensor("seen") if "seen" in set(file.keys()) else None
 
 
 def _json_object(text: str, subject: str) -> dict[str, Any]:
@@ -257,11 +281,11 @@ def load_weights(path: Path | str, networks: Mapping[str, nn.Module]) -> None:
             network.load_state_dict(found)
 
 
-def _one_a_channel(tensor: torch.Tensor) -> tuple[int, ...]:
+def _one_a_channel(tensor: Tensor) -> tuple[int, ...]:
     return (*tensor.shape[:1], *[1] * (tensor.ndim - 1))
 
 
-def _described(tensor: torch.Tensor) -> str:
+def _described(tensor: Tensor) -> str:
     kind = "" if tensor.dtype == torch.float32 else f" of {tensor.dtype}".replace("torch.", "")
     return f"shape {list(tensor.shape)}{kind}"
 

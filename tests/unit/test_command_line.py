@@ -39,7 +39,10 @@ def refused(capsys, *arguments):
 def test_a_run_folder_holds_what_the_design_says(run):
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     samples = {f"samples/step-{k:07d}.png" for k in (0, 1, 2, 5, 6)}
-    assert names == {"config.json", "history.jsonl", "lock", "state.pt", "weights.safetensors", *samples}
+    assert names == {"config.json", "history.jsonl", "lock", "seen.safetensors", "state.pt"} | {
+        "weights.safetensors",
+        *samples,
+    }
 
 
 def test_sample_draws_the_same_images_as_sheet_and_as_files(run, tmp_path):
@@ -117,7 +120,7 @@ def test_the_registry_is_a_table(capsys):
         (["evaluate", "--fake", "/no/such/folder"], "no such folder"),
         (["evaluate", "--fake", "/no/such/folder", "--features", "fid"], "--features fid: no such features"),
         (["evaluate", "--fake", "/no/such/folder", "--size", "100"], "--size 100: it must be one of"),
-        (["evaluate", "--fake", "/no/such/folder", "--hold-out", "1.5"], "between 0 and 1"),
+        (["evaluate", "--fake", "/no/such/folder", "--hold-out", "1.5"], "from 0 to below 1"),
         (["phantom", "--n", "2", "--seed", "-1", "--out", "x"], "from 0 to 4,294,967,295"),
         (["phantom", "--n", "2", "--size", "63", "--out", "x"], "bad size: 63"),
         (["course", "--data", "/no/such/folder"], "no such folder"),

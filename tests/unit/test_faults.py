@@ -7,7 +7,7 @@ import torch
 
 from ctgan_utils import data, metrics
 from ctgan_utils.evaluation import features
-from ctgan_utils.evaluation.faults import FAULTS
+from ctgan_utils.evaluation.faults import CONTROLS, FAULTS, MODES
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,40 @@ def test_missing_lesions_are_replaced_by_normal_slices(halves):
     assert all(lost)
 
 
-def test_mode_dropping_leaves_one_patient_in_a_hundred(halves):
-    ct, _ = halves
-    patients = len(ct.groups.unique())
+def left(images, ct):
+    """(how many different slices of a set images are, and of how many patients)."""
     of = {image.tobytes(): int(group) for image, group in zip(ct.images.numpy(), ct.groups)}
-    left = {of[image.tobytes()] for image in apply("mode dropping", ct, 0.5).numpy()}
-    assert len(left) == max(1, round(patients / 10))
+    slices = {image.tobytes() for image in images.numpy()}
+    return len(slices), len({of[image] for image in slices})
+
+
+def test_mode_dropping_leaves_slices_that_look_alike(halves):
+    ct, _ = halves
+    kept = apply("mode dropping", ct, 1)
+    slices, _ = left(kept, ct)
+    assert len(ct) / MODES / 3 < slices < 3 * len(ct) / MODES
+    assert kept.float().std(0).mean() < 0.9 * ct.images.float().std(0).mean()
+
+
+def test_the_control_of_mode_dropping_is_as_small_and_of_all_modes(halves):
+    ct, _ = halves
+    for strength in (0.4, 1):
+        dropped = apply("mode dropping", ct, strength)
+        control = CONTROLS["mode dropping"](ct, strength, torch.Generator().manual_seed(0))
+        assert left(control, ct) == left(dropped, ct)
+    assert control.float().std(0).mean() > dropped.float().std(0).mean()
+
+
+def test_the_control_of_missing_lesions_replaces_as_many_slices_and_keeps_lesions(halves):
+    ct, _ = halves
+    control = CONTROLS["missing lesions"](ct, 1, torch.Generator().manual_seed(0))
+    faulty = apply("missing lesions", ct, 1)
+    normal = ct.labels == ct.classes.index("Normal")
+    assert torch.equal(control[normal], ct.images[normal])
+    assert torch.equal(faulty[normal], ct.images[normal])
+    diseased = {image.tobytes() for image in ct.images[~normal].numpy()}
+    assert all(image.tobytes() in diseased for image in control[~normal].numpy())
+    assert left(control[~normal], ct)[1] <= len(ct.groups[normal].unique())
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -16,6 +16,7 @@ from torchvision.models import inception_v3
 
 from ctgan_utils import phantom
 from ctgan_utils.evaluation import ct_features, features
+from ctgan_utils.evaluation.evaluate import described
 from ctgan_utils.runtime import UserError
 
 
@@ -154,12 +155,37 @@ def test_unknown_features_suggest_the_nearest():
         features.load_extractor("incepton")
 
 
-def test_ct_features_are_shipped_small_and_do_not_depend_on_the_batch(slices):
-    assert features.CT_WEIGHTS.stat().st_size < 2_000_000
+@pytest.mark.parametrize("size", ct_features.SIZES)
+def test_ct_features_are_shipped_small_and_do_not_depend_on_the_batch(slices, size):
+    assert features.CT_WEIGHTS[size].stat().st_size < 2_000_000
     extractor = features.load_extractor("ct")
-    whole = features.extract(extractor, slices)
+    assert extractor.input_size(size) == size
+    images = torch.nn.functional.interpolate(slices.float(), size=size).byte()
+    whole = features.extract(extractor, images)
     assert whole.shape == (60, extractor.dim)
-    assert_close(features.extract(extractor, slices, batch_size=7), whole, rtol=1e-4, atol=1e-5)
+    assert_close(features.extract(extractor, images, batch_size=7), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_slices_of_128_pixels_are_not_halved_before_they_are_measured():
+    """Detail of one pixel, which halving would average away, moves the features of 128x128."""
+    ct = features.load_extractor("ct")
+    flat = torch.full((2, 1, 128, 128), 120, dtype=torch.uint8)
+    board = flat.clone()
+    board[..., ::2, ::2] += 20
+    board[..., 1::2, 1::2] += 20
+    board[..., ::2, 1::2] -= 20
+    board[..., 1::2, ::2] -= 20
+    gap = np.abs(features.extract(ct, board) - features.extract(ct, flat)).max()
+    scale = features.extract(ct, torch.from_numpy(phantom.generate(20, 128, seed=5).images)[:, None]).std()
+    assert gap > 0.2 * scale
+
+
+def test_the_distance_is_described_with_its_features_and_their_size():
+    ct = features.load_extractor("ct")
+    assert described(ct, 64) == "FD-ct (128 features at 64×64)"
+    assert described(ct, 128) == "FD-ct (128 features at 128×128)"
+    assert ct.input_size(32) == 64
+    assert ct.input_size(256) == 128
 
 
 def test_a_stream_of_batches_gives_what_the_whole_gives(slices):
@@ -219,12 +245,13 @@ def test_training_ct_features_lowers_their_loss():
     drawn = phantom.generate(64, 64, seed=1)
     trained = ct_features.train_ct_features(drawn, steps=30, batch_size=16, seed=0)
     torch.manual_seed(0)
-    fresh = ct_features.CTFeatures().eval()
-    images = torch.from_numpy(drawn.images)[:, None]
+    fresh = ct_features.ct_network(64).eval()
+    images = ct_features.to_input(torch.from_numpy(drawn.images)[:, None].float(), 64)
 
-    def explained(extractor):
+    def explained(network):
         """Share of the variance of the body's area that a linear fit on the features explains."""
-        f = np.c_[features.extract(extractor, images)[:, :12], np.ones(64)]
+        with torch.no_grad():
+            f = np.c_[network(images)[:, :12].numpy(), np.ones(64)]
         area = (drawn.labels > 0).mean((1, 2))
         residual = area - f @ np.linalg.lstsq(f, area, rcond=None)[0]
         return 1 - residual.var() / area.var()

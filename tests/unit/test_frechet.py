@@ -10,7 +10,6 @@ from ctgan_utils.metrics import (
     frechet_distance,
     frechet_extrapolated,
     frechet_floor,
-    frechet_interval,
 )
 
 
@@ -103,18 +102,6 @@ def test_statistics_of_parts_add_up_to_those_of_the_whole(parts):
     np.testing.assert_allclose(covariance, np.cov(x, rowvar=False), rtol=1e-10, atol=1e-10)
     assert total.n == len(x)
     assert frechet_distance(total, x) < 1e-8
-
-
-def test_the_interval_is_as_wide_as_repeated_experiments_scatter():
-    """Against fresh draws from the same two Gaussians: what the bootstrap stands in for."""
-    generator = rng()
-
-    def draw():
-        return generator.normal(size=(300, 6)), generator.normal(0.3, 1.2, (300, 6))
-
-    scatter = np.std([frechet_distance(*draw()) for _ in range(200)])
-    widths = [np.subtract(*frechet_interval(*draw(), resamples=60, seed=k)[::-1]) for k in range(5)]
-    assert np.mean(widths) / (2 * 1.96) == pytest.approx(scatter, rel=0.25)
 
 
 def test_the_extrapolated_distance_is_nearer_to_the_truth():

@@ -11,11 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from ctgan_utils import __main__, command_line, commands, memory, outputs, runtime
+from ctgan_utils import __main__, command_line, data, memory, outputs, phantom, runtime
+from ctgan_utils.commands import generators, options, train
+from ctgan_utils.data import kaggle, mednist
 from ctgan_utils.data.formats.base import Reading
+from ctgan_utils.evaluation import ct_features, features
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, is_leftover, remove_leftovers
 from ctgan_utils.sampling import load_shipped
-from ctgan_utils.training import checkpoints
+from ctgan_utils.training import checkpoints, runs
 
 SHIPPED = runtime.SHIPPED / "small-phantom.safetensors"
 ENDLESS = "9" * 5_000
@@ -76,15 +79,21 @@ def test_whole_numbers_have_their_limits(refused, words):
     assert f"argument {option}: " in refused(*words.split(" "))
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0", "-1", "1e300", "1e999", "half", ""])
+NO_NUMBERS = "nan", "inf", "-inf", "-1", "1e300", "1e999", "half", ""
+
+
 @pytest.mark.parametrize(
-    ("command", "option"),
+    ("command", "option", "value"),
     [
-        ("train small", "--hold-out"),
-        ("train small", "--max-gb"),
-        (f"evaluate --fake {SHIPPED}", "--hold-out"),
-        ("data check .", "--max-gb"),
-        (f"sample {SHIPPED} --out x", "--truncation"),
+        (command, option, value)
+        for command, option, values in (
+            ("train small", "--hold-out", (*NO_NUMBERS, "1")),
+            ("train small", "--max-gb", (*NO_NUMBERS, "0")),
+            (f"evaluate --fake {SHIPPED}", "--hold-out", (*NO_NUMBERS, "1")),
+            ("data check .", "--max-gb", (*NO_NUMBERS, "0")),
+            (f"sample {SHIPPED} --out x", "--truncation", (*NO_NUMBERS, "0")),
+        )
+        for value in values
     ],
 )
 def test_numbers_are_finite_and_within_their_limits(refused, command, option, value):
@@ -175,7 +184,7 @@ def test_running_out_of_memory_all_the_same_is_one_line(refused, monkeypatch, fa
     def fail(*arguments, **options):
         raise failure
 
-    monkeypatch.setattr(commands.phantom, "generate", fail)
+    monkeypatch.setattr(phantom, "generate", fail)
     assert "fewer or smaller images" in refused("phantom", "--n", 2, "--out", "x")
 
 
@@ -183,7 +192,7 @@ def test_an_error_that_is_a_bug_stays_one(monkeypatch):
     def fail(*arguments, **options):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(commands.phantom, "generate", fail)
+    monkeypatch.setattr(phantom, "generate", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         __main__.main(["phantom", "--n", "2", "--out", "x"])
 
@@ -258,14 +267,14 @@ def test_what_others_wrote_stays_and_is_named(refused, run, tmp_path, monkeypatc
         raise AssertionError("work was done before the output was looked at")
 
     for module, name in (
-        (commands.phantom, "generate"),
-        (commands, "sample"),
-        (commands.data, "load"),
-        (commands.runs, "slices_for"),
-        (commands.features, "load_extractor"),
-        (commands.kaggle, "download"),
-        (commands.mednist, "download"),
-        (commands.ct_features, "train_ct_features"),
+        (phantom, "generate"),
+        (generators, "sample"),
+        (data, "load"),
+        (runs, "slices_for"),
+        (features, "load_extractor"),
+        (kaggle, "download"),
+        (mednist, "download"),
+        (ct_features, "train_ct_features"),
     ):
         monkeypatch.setattr(module, name, work)
     (tmp_path / "foreign").mkdir()
@@ -288,7 +297,7 @@ def test_a_command_replaces_what_it_wrote_itself(capsys, run, tmp_path):
         ["export", "run", "--out", "G.safetensors"],
         ["evaluate", "--real", "slices", "--fake", "slices", "--n", "12", "--html", "page.html"],
     ]
-    assert __main__.main(["phantom", "--n", "30", "--size", "32", "--out", "slices"]) == 0
+    assert __main__.main(["phantom", "--n", "120", "--size", "32", "--out", "slices"]) == 0
     for words in [*once, *once]:
         assert __main__.main(words) == 0, capsys.readouterr().err
     assert Image.open("grid.png").text["Software"] == "ctgan_utils sample"
@@ -346,7 +355,7 @@ def test_mistakes_are_seen_before_anything_is_read(refused, words, message):
 
 
 def test_tensorboard_that_is_missing_is_said_before_slices_are_read(refused, monkeypatch):
-    monkeypatch.setattr(commands, "find_spec", lambda name: None)
+    monkeypatch.setattr(train, "find_spec", lambda name: None)
     assert "--tensorboard: not installed" in refused("train", "small", "--tensorboard", "--data", "nowhere")
 
 
@@ -354,7 +363,7 @@ def test_tensorboard_that_is_missing_is_said_before_slices_are_read(refused, mon
 @pytest.mark.parametrize("command", ["data check .", "train small", "evaluate --fake x"])
 def test_a_range_may_begin_with_a_minus(command, words):
     args = command_line.parse([*command.split(), *words, "--max-gb", "2.5"])
-    assert commands.reading_of(args) == Reading(span=(-160, 240), limit=2_500_000_000)
+    assert options.reading_of(args) == Reading(span=(-160, 240), limit=2_500_000_000)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +427,7 @@ def test_what_the_system_refuses_has_its_own_mend(refused, monkeypatch, error, m
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(commands.phantom, "generate", fail)
+    monkeypatch.setattr(phantom, "generate", fail)
     assert message in refused("phantom", "--n", 2, "--out", "x")
 
 

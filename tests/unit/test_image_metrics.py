@@ -7,10 +7,13 @@ from scipy.stats import wasserstein_distance
 from skimage.metrics import structural_similarity
 
 from ctgan_utils.metrics import (
+    blank_space,
     edge_density,
     grey_level_distance,
     ms_ssim,
     ms_ssim_diversity,
+    nearest_correlation,
+    noise_level,
     radial_power_spectrum,
     sliced_wasserstein,
 )
@@ -71,6 +74,59 @@ def test_a_ramp_has_its_slope_as_gradient():
     assert edge_density(ramp, 4.99) == 1
     assert edge_density(ramp, 5.01) == 0
     assert edge_density(np.concatenate([ramp, 0 * ramp]), 4.99) == 0.5
+
+
+def test_blank_space_is_where_nearly_every_slice_shows_air():
+    slices = np.full((50, 1, 20, 30), 7, np.uint8)
+    slices[:, :, 5:15, 8:22] = 120  # the body
+    slices[0, :, 4] = 200  # in one slice of fifty
+    slices[:2, :, 3] = 200  # in two
+    slices[:, :, 2] = 17  # within 10 grey levels of the air
+    slices[:, :, 1] = 18
+    expected = np.ones((20, 30), bool)
+    expected[5:15, 8:22] = expected[3] = expected[1] = False
+    assert (blank_space(slices) == expected).all()
+    assert blank_space(slices, level=11)[1].all()
+    assert blank_space(slices, share=0.95)[3].all()
+    assert not blank_space(slices + slices // 2)[1:3].any()
+
+
+@pytest.mark.parametrize("deviation", [4, 12])
+def test_noise_level_is_the_deviation_of_white_noise(deviation):
+    flat = np.full((80, 64, 64), 128, np.uint8)
+    everywhere = np.ones((64, 64), bool)
+    found = noise_level(noisy(flat, deviation), everywhere)
+    assert found.shape == (80,)
+    rounded = np.hypot(deviation, np.sqrt(1 / 12))
+    assert found.mean() == pytest.approx(rounded, rel=0.01)
+    ramp = np.add.outer(np.arange(64), 2 * np.arange(64)).astype(np.uint8)
+    assert noise_level(noisy(flat // 4 + ramp, deviation), everywhere).mean() == pytest.approx(
+        rounded, rel=0.01
+    )
+
+
+def test_noise_level_sees_its_region_only():
+    flat = np.full((70, 64, 64), 100, np.uint8)
+    flat[:, :32] = noisy(flat[:, :32], 9)
+    region = np.zeros((70, 64, 64), bool)
+    region[:40, :31] = region[40:69, 33:] = True
+    levels = noise_level(flat[:, None], region)
+    assert levels[:40].mean() == pytest.approx(9, rel=0.02)
+    assert (levels[40:69] == 0).all()
+    assert np.isnan(levels[69])
+
+
+def test_nearest_correlation_finds_the_copy():
+    images = textures(30)
+    expected = np.corrcoef(images.reshape(30, -1)) - 2 * np.eye(30)
+    assert np.allclose(nearest_correlation(images), expected.max(1))
+    copied = np.concatenate([images, images[:1] // 2 + 20])
+    found = nearest_correlation(copied)
+    assert found[[0, -1]] == pytest.approx(1, abs=1e-3)
+    assert found[1:30] == pytest.approx(expected.max(1)[1:], abs=1e-3)
+    with_flat = nearest_correlation(np.concatenate([images, np.full((1, 64, 64), 9, np.uint8)]))
+    assert np.isnan(with_flat[-1])
+    assert np.allclose(with_flat[:-1], expected.max(1))
 
 
 def test_the_pyramid_adds_up_to_the_image():

@@ -1,0 +1,110 @@
+"""Commands on what was trained, or can be: sample, export, experiments, features."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import nn
+
+from ctgan_utils import __version__, outputs, phantom, systems
+from ctgan_utils.commands.options import names_key
+from ctgan_utils.commands.train import require_memory_of
+from ctgan_utils.data import discovery, image_files
+from ctgan_utils.data.slices import blank
+from ctgan_utils.evaluation import ct_features, features
+from ctgan_utils.memory import require_memory
+from ctgan_utils.networks import count_operations, count_parameters
+from ctgan_utils.runtime import IN_CHECKOUT, UserError, atomic_write, progress, say
+from ctgan_utils.sampling import load_generator, sample
+from ctgan_utils.systems.base import System, ThesisRecord
+from ctgan_utils.training import checkpoints
+
+
+def run_sample(args: Namespace) -> None:
+    is_sheet = args.out.suffix != ""
+    if is_sheet and args.out.suffix.lower() != ".png":
+        raise UserError(f"--out {args.out}: end it in .png for one sheet, or in no suffix for a folder")
+    if is_sheet:
+        outputs.check_file(args.out, "--out", [".png"], _is_sheet)
+    else:
+        outputs.check_folder(args.out)
+    G, system = load_generator(args.run)
+    if args.truncation and "z" not in system.noise(1, torch.Generator()):
+        raise UserError(f"--truncation: {system.name} draws no normal latents z; leave it out")
+    bytes_each = 2 * system.image_size**2 + 4 * system.z_dim  # an image, its part of the output, its latent
+    require_memory(args.n * bytes_each, f"--n {args.n}")
+    images = sample(G, args.n, args.seed, args.truncation)
+    if is_sheet:
+        atomic_write(args.out, image_files.grid_png(images))
+    else:
+        image_files.write_images(args.out, images[:, 0].numpy(), [f"{i:05d}.png" for i in range(args.n)])
+        about = {"run": str(args.run), "seed": args.seed, "truncation": args.truncation}
+        atomic_write(args.out / discovery.SAMPLED, json.dumps(about).encode())
+    say(f"{args.out}: {args.n} samples of {args.run}")
+
+
+def _is_sheet(path: Path) -> bool:
+    """True for a PNG file that was written here."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Software") == image_files.SHEET
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+def run_experiments(args: Namespace) -> None:
+    row = "{:17} {:>7} {:>7} {:>4} {:>5} {:>14} {:>6} {:>10} {:>10} {:>8} {:>8} {:>6} {:>4}"
+    head = "experiment section  pixels  z  batch objective kernel G-numbers D-numbers G-ops D-ops epochs FID"
+    say(row.format(*head.split()))
+    for name, preset in systems.EXPERIMENTS.items():
+        s = systems.get_experiment(name, args.profile)
+        require_memory_of(s, 2)
+        G, D = s.networks()
+        sizes = [f"{count_parameters(network):,}" for network in (G, D)]
+        G_ops, D_ops = (f"{n / 1e6:,.0f} M" for n in _operations(s, G, D))
+        layout, thesis = s.layout(), preset.thesis or ThesisRecord("")
+        values: tuple[Any, ...] = (name, thesis.section or None, s.image_size, s.z_dim, s.batch_size)
+        values += (layout.get("objective"), layout.get("kernel"))
+        values += (*sizes, G_ops, D_ops, thesis.epochs, thesis.fid)
+        say(row.format(*("-" if value is None else value for value in values)))
+    say(f"numbers: parameters; ops: multiplications for one image; both of the {args.profile} profile")
+    say("section, epochs and FID are the thesis'; systems without a section are not from it")
+
+
+def _operations(system: System, G: nn.Module, D: nn.Module) -> Iterator[int]:
+    """Multiplications for one image, of G and of D."""
+    batch = blank(system.inputs, 2, system.image_size) | system.noise(2, torch.Generator())
+    yield count_operations(G, batch["images"], lambda: system.generate(G, batch))
+    yield count_operations(D, batch["images"], lambda: system.score(D, batch))
+
+
+def run_export(args: Namespace) -> None:
+    outputs.check_file(args.out, "--out", [".safetensors"], lambda path: names_key(path, "exported_from"))
+    G, system = load_generator(args.run)
+    about = {**checkpoints.read_metadata(checkpoints.weights_file(args.run)), "exported_from": args.run.name}
+    seen = checkpoints.read_seen(args.run)
+    atomic_write(args.out, checkpoints.pack_weights({"G_ema": G}, about, args.bits, seen))
+    say(f"{args.out}: G_ema of {system.name}, {args.out.stat().st_size / 1e6:.2f} MB")
+
+
+def run_features(args: Namespace) -> None:
+    out = args.out or (
+        features.CT_WEIGHTS[args.size] if IN_CHECKOUT else Path(features.CT_WEIGHTS[args.size].name)
+    )
+    outputs.check_file(out, "--out", [".safetensors"], lambda path: names_key(path, "phantoms"))
+    with progress(args.n, "drawing phantoms", "slice") as bar:
+        drawn = phantom.generate(args.n, args.size, args.seed, lambda done, total: bar.update(done - bar.n))
+    network = ct_features.train_ct_features(drawn, args.steps, seed=args.seed)
+    about = {
+        "size": args.size,
+        "phantoms": args.n,
+        "steps": args.steps,
+        "seed": args.seed,
+        "version": __version__,
+    }
+    atomic_write(out, checkpoints.pack_weights({"features": network}, about))
+    say(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
