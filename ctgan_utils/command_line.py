@@ -214,6 +214,7 @@ def build_parser() -> Parser:
         "--size", type=pixels, help="pixels, for folders of images; those of the first if left out"
     )
     p.add_argument("--hold-out", type=share, metavar="SHARE", help=GUESS)
+    p.add_argument("--critic", action="store_true", help="train new critics to tell the sets apart: minutes")
     p.add_argument("--html", type=path, help="write a page with all measures and figures")
     p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--device", choices=DEVICES, default="auto")

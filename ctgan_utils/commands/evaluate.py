@@ -53,7 +53,7 @@ def run_evaluate(args: Namespace) -> None:
     swapped = _swapped(args.real)
     evaluations = {}
     for path, fake in fakes.items():
-        e = evaluate.evaluate(real, fake[:n], extractor, seed=args.seed)
+        e = evaluate.evaluate(real, fake[:n], extractor, seed=args.seed, critic=args.critic)
         e.report["fake"] = printable(path)
         e.report["warnings"] += swapped
         evaluations[printable(path)] = e

@@ -14,6 +14,7 @@ from ctgan_utils.data.slices import CTImages
 from ctgan_utils.evaluation import features
 from ctgan_utils.evaluation.ct_features import Extractor
 from ctgan_utils.evaluation.references import FOREIGN, LEAST, SEEN, UNKNOWN, References
+from ctgan_utils.evaluation.trained_critic import CriticTest, trained_critic
 from ctgan_utils.runtime import UserError, progress
 from ctgan_utils.sampling import sample
 
@@ -78,14 +79,19 @@ class Evaluation:
     real_features: np.ndarray  # [n, d], of real.main
     fake_features: np.ndarray
     resampled: np.ndarray  # the report's value over bootstrap resamples, [R]
+    packets: dict[str, tuple[np.ndarray, np.ndarray]]  # {set: packet_distances, packet_gains}
+    critic: CriticTest | None = None  # of real.main against the generated images
 
 
-def evaluate(real: References, fake: Tensor, extractor: Extractor, *, seed: int = 0) -> Evaluation:
+def evaluate(
+    real: References, fake: Tensor, extractor: Extractor, *, seed: int = 0, critic: bool = False
+) -> Evaluation:
     """The Evaluation of generated images, uint8 [n, 1, S, S], against References of n slices of that size.
 
     extractor is one of features.load_extractor. Every distance and measure of the generated images stands
     beside what real ones would get in their place: other slices of the patients they are compared with, and
-    slices of other patients. README.md lists the report's keys. Raises UserError for another number or size
+    slices of other patients. With critic, new critics learn to tell the sets apart (trained_critic), which
+    takes a minute for each. README.md lists the report's keys. Raises UserError for another number or size
     of images, or features that are not finite.
     """
     n = real.n
@@ -135,12 +141,23 @@ def evaluate(real: References, fake: Tensor, extractor: Extractor, *, seed: int 
             measure: {name: measured[name][measure] for name in patients} for measure in measured["generated"]
         },
         "memorisation": None,
+        "critic": None,
         "warnings": _warnings(real, fake, first),
     }
     if real.held_out is not None:
         report["memorisation"], unmeasured = _memorisation(fake, real.train, real.held_out, extractor, seed)
         report["warnings"] += unmeasured
-    return Evaluation(report, real, fake, by_features["main"], by_features["generated"], resampled[first])
+    test = None
+    if critic:
+        report["critic"], test = _critic(real, fake, seed)
+    main, *others = embedded["FWD"].values()
+    packets = {
+        name: (metrics.packet_distances(main, other), metrics.packet_gains(main, other))
+        for name, other in zip(patients, others)
+    }
+    return Evaluation(
+        report, real, fake, by_features["main"], by_features["generated"], resampled[first], packets, test
+    )
 
 
 def features_of(extractor: Extractor, images: Tensor) -> np.ndarray:
@@ -237,6 +254,21 @@ def _memorisation(
         except ValueError as error:  # of sets that can't tell copies from neighbours
             warnings.append(f"memorisation in {space} is not measured: {error}")
     return found, warnings
+
+
+def _critic(real: References, fake: Tensor, seed: int) -> tuple[dict[str, dict[str, Any]], CriticTest]:
+    """({set: AUC and accuracy of new critics, with intervals}, the CriticTest of the generated images)."""
+    main = real.main.images, real.main.groups
+    try:
+        tests = {"generated": trained_critic(*main, fake, seed=seed)}
+        if real.other is not None:
+            tests["other patients"] = trained_critic(*main, real.other.images, real.other.groups, seed=seed)
+    except ValueError as error:
+        raise UserError(f"--critic: {error}; leave it out, or give more slices") from None
+    names = "auc", "auc_interval", "accuracy", "accuracy_interval"
+    return {name: {key: getattr(test, key) for key in names} for name, test in tests.items()}, tests[
+        "generated"
+    ]
 
 
 def _warnings(real: References, fake: Tensor, metric: str) -> list[str]:

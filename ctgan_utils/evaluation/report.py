@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from ctgan_utils import metrics
 from ctgan_utils.evaluation.evaluate import Evaluation, Report, pixels
 from ctgan_utils.evaluation.ranking import Place
+from ctgan_utils.figures.critics import telling_figure
 from ctgan_utils.figures.datasets import appearance_figure
 from ctgan_utils.figures.distances import curve_figure
 from ctgan_utils.figures.embeddings import pca_figure
 from ctgan_utils.figures.images import images_figure, nearest_figure
+from ctgan_utils.figures.wavelets import packets_figure
 from ctgan_utils.outputs import mark
 
 SHOWN = 16  # samples in a figure
@@ -38,6 +40,9 @@ def lines(report: Report) -> Iterator[str]:
         yield f"  {name} with ever more slices and {kind}: 95 % interval {low:.4g} to {high:.4g}"
         if values["seen"] is not None:
             yield f"  {name} to {kind} that the generator saw: {values['seen']:.4g}"
+    for name, found in (r["critic"] or {}).items():
+        low, high = found["auc_interval"]
+        yield f"  new critics, {name}: AUC {found['auc']:.3f}, 95 % interval {low:.3f} to {high:.3f}"
     if r["memorisation"] is None:
         yield "  memorisation: not measured, no slices are known that the generator never saw"
     else:
@@ -87,6 +92,12 @@ def figures(e: Evaluation) -> Iterator[Figure]:
     panels = {"features": (e.real_features, e.fake_features)}
     yield pca_figure(panels, 2, f"The features on two principal components; {metric}; {about}.")
     yield appearance_figure(real, e.fake, f"Grey levels, and power by frequency; {about}.")
+    shown_sets = {name: e.packets[name] for name in (list(e.packets)[-1], "generated")}
+    caption = f"Wavelet packets beside real slices: distance (top), power (bottom); {about}."
+    yield packets_figure(shown_sets, caption)
+    if e.critic:
+        caption = f"Slices with the score of critics that had not seen them (1: real); {about}."
+        yield telling_figure(real, e.fake, e.critic.real_scores, e.critic.fake_scores, caption)
     train = e.real.train.images
     nearest = metrics.nearest_distances(pixels(e.fake[:shown]), pixels(train))[1][:, 0]
     caption = f"Samples, and below each the real slice nearest in pixels; {about}."

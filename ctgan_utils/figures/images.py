@@ -41,7 +41,7 @@ def nearest_figure(
 ) -> Figure:
     """Images beside the training slices they lie nearest to; pairs is [(index of fake, index of train)]."""
     rows = -(-len(pairs) // columns)
-    fig, axes = new_figure(2 * rows, columns, figsize=(0.9 * columns, 1.9 * rows), squeeze=False)
+    fig, axes = new_figure(2 * rows, columns, figsize=(1.3 * columns, 2.7 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for k, (i, j) in enumerate(pairs):

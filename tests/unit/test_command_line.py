@@ -242,3 +242,27 @@ def test_the_whole_way_on_real_slices(real_folder, tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["value"] > report["floor"]
     assert "3,956 slices" in report["real"]
+
+
+def test_a_fifth_of_the_patients_is_held_out_unless_told_not_to(tmp_path):
+    """What a run learnt from is recorded slice by slice; whole patients are missing from it."""
+    folder = tmp_path / "slices"
+    main(["phantom", "--n", "120", "--size", "32", "--out", str(folder)])
+    ct = data.load(folder, 32)
+    quick = ["--data", str(folder), "--profile", "smoke", "--set", "image_size=32", "--steps", "1"]
+    for options, share in (([], 0.2), (["--hold-out", "0"], 0), (["--hold-out", "0.5"], 0.5)):
+        run = tmp_path / f"run-{share}"
+        assert main(["train", "small", *quick, *options, "--out", str(run)]) == 0
+        was_seen = torch.isin(ct.keys, checkpoints.read_seen(run))
+        assert 1 - was_seen.float().mean() == pytest.approx(share, abs=0.12)
+        for patient in ct.groups.unique():
+            assert was_seen[ct.groups == patient].float().mean() in (0, 1)
+
+
+def test_slices_of_one_patient_are_all_trained_on_and_that_is_said(tmp_path, capsys):
+    main(["phantom", "--n", "6", "--size", "32", "--out", str(tmp_path / "one")])
+    quick = ["--data", str(tmp_path / "one"), "--profile", "smoke", "--set", "image_size=32", "--steps", "1"]
+    capsys.readouterr()
+    assert main(["train", "small", *quick, "--out", str(tmp_path / "run")]) == 0
+    assert "all of one patient, so that no slices can be held out" in capsys.readouterr().out
+    assert len(checkpoints.read_seen(tmp_path / "run")) == 6

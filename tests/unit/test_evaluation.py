@@ -1,6 +1,7 @@
 """Reports on images of which we know how good they are."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats
 
 from ctgan_utils import data, metrics
 from ctgan_utils.data.slices import by_use
+from ctgan_utils.evaluation import evaluate as module
 from ctgan_utils.evaluation import features, report
 from ctgan_utils.evaluation.evaluate import Evaluation, by_neighbours, evaluate, names_of
 from ctgan_utils.evaluation.ranking import difference, rank
@@ -82,6 +84,8 @@ def test_other_slices_get_what_the_report_says_that_they_get(real, extractor):
         for measure in ("KD-ct", "MS-SSIM of pairs", "grey levels", "edge density"):
             assert found["measures"][measure]["generated"] == pytest.approx(found["measures"][measure][name])
     distances = found["distances"]
+    e = evaluate(real, real.other.images, extractor)
+    assert e.packets["generated"][0].mean() == pytest.approx(distances["FWD"]["other patients"])
     for metric in ("FD-ct", "FWD"):
         assert distances[metric]["same patients"] < distances[metric]["other patients"]
         assert distances[metric]["seen"] == pytest.approx(0, abs=1e-6)  # real.other itself
@@ -116,6 +120,21 @@ def test_noise_is_worse_by_every_measure_of_likeness(real, extractor):
     for name, sign in better.items():
         values = found["measures"][name]
         assert sign * values["generated"] < sign * values["other patients"], name
+
+
+def test_new_critics_tell_noise_and_not_other_patients(real, extractor, monkeypatch):
+    short = partial(module.trained_critic, steps=40, seeds=1)
+    monkeypatch.setattr(module, "trained_critic", short)
+    noise = torch.randint(256, (real.n, 1, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
+    e = evaluate(real, noise, extractor, critic=True)
+    found = e.report["critic"]
+    assert found["generated"]["auc"] > 0.99
+    low, high = found["other patients"]["auc_interval"]
+    assert low <= 0.5 <= high
+    assert "new critics, generated: AUC" in "\n".join(report.lines(e.report))
+    few = references(data.load_phantom(60, 64, seed=3))
+    with pytest.raises(UserError, match="--critic: .* too few to train a critic"):
+        evaluate(few, few.again.images, extractor, critic=True)
 
 
 def test_copies_are_found_out_when_slices_were_kept_out(ct, extractor):
@@ -169,7 +188,7 @@ def test_only_inceptions_distance_is_called_fid():
 def evaluated(value, resampled):
     """An Evaluation of that value, of which a ranking needs no more."""
     report = {"value": value, "interval": metrics.interval(value, resampled), "metric": "FD-ct"}
-    return Evaluation(report, None, None, None, None, np.asarray(resampled))
+    return Evaluation(report, None, None, None, None, np.asarray(resampled), {})
 
 
 def test_runs_are_told_apart_by_their_difference_over_the_same_resamples():
@@ -204,9 +223,9 @@ def test_seeds_are_what_is_counted_where_there_are_several():
     assert "mean of 3 seeds" in list(report.ranking([first, last], "FD-ct"))[0]
 
 
-def test_the_page_holds_the_numbers_and_five_figures(real, extractor):
+def test_the_page_holds_the_numbers_and_six_figures(real, extractor):
     e = evaluate(real, real.again.images, extractor)
     page = report.page({"a run <1>": e}, rank({"a run <1>": e})).decode()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert "a run &lt;1&gt;" in page
     assert f"{e.report['metric']} {e.report['value']:.2f}" in page
