@@ -1,22 +1,42 @@
-"""Figures that compare systems: reported scores, seeds, budgets."""
+"""Figures that compare systems: samples in rows, reported scores, seeds, budgets, a search for settings."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure
+from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure, show_image
 
 
-def scores_figure(
-    names: Sequence[str], epochs: Sequence[float], scores: Sequence[float | None], caption: str
-) -> Figure:
-    """A reported score over the epochs it took; names label the points, scores of None are left out."""
-    fig, axis = new_figure(figsize=(6.5, 3.2))
-    points = [(x, y, name) for x, y, name in zip(epochs, scores, names) if y is not None]
-    for x, y, name in points:
-        axis.plot(x, y, "o", color=FAKE)
-        below = any(other == x and above > y for other, above, _ in points)
-        axis.annotate(name, (x, y), (5, -11 if below else 4), textcoords="offset points")
+def samples_figure(rows: Mapping[str, np.ndarray | Tensor], caption: str, scale: float = 1.4) -> Figure:
+    """A row of images uint8 [n, 1, H, W] for each name; the first row is of real slices."""
+    columns = max(map(len, rows.values()))
+    fig, axes = new_figure(
+        len(rows), columns, figsize=(scale * columns + 1.5, scale * len(rows)), squeeze=False
+    )
+    for k, (name, images) in enumerate(rows.items()):
+        for axis, image in zip(axes[k], images):
+            show_image(axis, image[0])
+        for axis in axes[k, len(images) :]:
+            axis.axis("off")
+        axes[k, 0].set_ylabel(name, rotation=0, ha="right", va="center", color=FAKE if k else REAL)
+    fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    return add_caption(fig, caption)
+
+
+def scores_figure(scores: Mapping[str, Mapping[float, float | None]], caption: str) -> Figure:
+    """Reported scores {system: {epochs: score}}; scores of None are left out, those of one system joined."""
+    fig, axis = new_figure(figsize=(7.5, 3.8))
+    points = [(x, y) for record in scores.values() for x, y in record.items() if y is not None]
+    for name, record in scores.items():
+        known = [(x, y) for x, y in sorted(record.items()) if y is not None]
+        if known:
+            axis.plot(*zip(*known), "o-", color=FAKE)
+            x, y = known[-1]
+            below = any(other == x and above > y for other, above in points)
+            axis.annotate(name, (x, y), (6, -9 if below else 3), textcoords="offset points")
     axis.set(xlabel="epochs of training, as reported", ylabel="FID, as reported", ylim=(0, None))
     axis.margins(x=0.2)
     return add_caption(fig, caption)
@@ -26,7 +46,7 @@ def seeds_figure(
     values: Mapping[str, Sequence[float]], floors: Mapping[str, float], caption: str, label: str = "FD-ct"
 ) -> Figure:
     """Values {system: one for each seed} as points, their mean as a line; floors {system: of real slices}."""
-    fig, axis = new_figure(figsize=(6.5, 0.34 * len(values) + 1))
+    fig, axis = new_figure(figsize=(7.5, 0.36 * len(values) + 1))
     for k, (name, seeds) in enumerate(values.items()):
         axis.plot([min(seeds), max(seeds)], [k, k], color=FAKE, alpha=0.4)
         axis.plot(seeds, [k] * len(seeds), "o", color=FAKE, markersize=4)
@@ -38,6 +58,30 @@ def seeds_figure(
     return add_caption(fig, caption)
 
 
+def search_figure(
+    found: Mapping[str, np.ndarray],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    caption: str,
+    label: str = "FD-ct",
+) -> Figure:
+    """What a search found: {system: values [rows, columns]}, darker where larger; framed, the least."""
+    fig, axes = new_figure(1, len(found), figsize=(9, 0.6 * len(rows) + 1.3), squeeze=False)
+    every = np.stack(list(found.values()))
+    norm = LogNorm(every.min(), every.max())
+    for axis, (name, values) in zip(axes[0], found.items()):
+        axis.imshow(values, cmap="Greys", norm=norm, alpha=0.7, aspect="auto")
+        best = np.unravel_index(values.argmin(), values.shape)
+        for (i, j), value in np.ndenumerate(values):
+            frame = {"edgecolor": FAKE, "facecolor": "white"} if (i, j) == best else None
+            color = "white" if norm(value) > 0.7 else "black"
+            axis.text(j, i, f"{value:.1f}", ha="center", va="center", color=color, bbox=frame)
+        axis.set(title=f"{name}: {label}", xticks=range(len(columns)), yticks=range(len(rows)))
+        axis.set_xticklabels(columns)
+        axis.set_yticklabels(rows if axis is axes[0, 0] else [])
+    return add_caption(fig, caption)
+
+
 def budget_figure(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     floor: float,
@@ -45,10 +89,10 @@ def budget_figure(
     label: str = "FD-ct",
 ) -> Figure:
     """Curves {system: (images seen, values)} and the floor of real slices."""
-    fig, axis = new_figure(figsize=(6.5, 3.2))
-    for name, (images, values) in curves.items():
-        axis.plot(images, values, "o-", markersize=3, label=name)
-    axis.axhline(floor, color=REAL, ls=":", label="real slices against real slices")
+    fig, axis = new_figure(figsize=(9, 3.8))
+    for (name, (images, values)), style in zip(curves.items(), ("o--", "o-", "s--", "s-")):
+        axis.plot(images, values, style, color=FAKE, markersize=6, label=name)
+    axis.axhline(floor, color=REAL, label="real slices against real slices")
     axis.set(xlabel="real images seen in training", ylabel=f"{label} (log scale)", yscale="log")
-    axis.legend()
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return add_caption(fig, caption)

@@ -34,7 +34,8 @@ def edge_continuity(edges: np.ndarray, length: int = 10) -> float:
     thin edges, one pixel wide: a thick crumb has as many pixels as a thin line.
     """
     edges = _checked(edges)
-    return float(1 - short_pieces(edges, length).sum() / edges.sum()) if edges.any() else float("nan")
+    long = edges & ~short_pieces(edges, length)
+    return float(long.sum() / edges.sum()) if edges.any() else float("nan")
 
 
 def short_pieces(edges: np.ndarray, length: int = 10) -> np.ndarray:

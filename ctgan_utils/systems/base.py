@@ -173,8 +173,17 @@ class ThesisRecord:
     """What the thesis reports of a system; nothing here changes how it is trained."""
 
     section: str
-    epochs: int | None = None
-    fid: float | None = None
+    scores: Mapping[int, float | None] = field(default_factory=dict)  # {epochs of training: FID, or None}
+
+    @property
+    def epochs(self) -> int | None:
+        """Of the longest training that the thesis reports, if it reports any."""
+        return max(self.scores, default=None)
+
+    @property
+    def fid(self) -> float | None:
+        """The score after the longest training, if the thesis gives one."""
+        return self.scores[max(self.scores)] if self.scores else None
 
 
 class Override(NamedTuple):

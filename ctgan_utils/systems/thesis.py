@@ -161,19 +161,19 @@ _LARGE: dict[str, Any] = {"image_size": 128, "width": 32, "kernel_size": 3}
 _V2: dict[str, Any] = {**_LARGE, "additions": "levels"}
 
 PRESETS = (
-    _preset("dcgan-b64", ThesisRecord("4.5.1", 3000), **_DCGAN),
-    _preset("dcgan-b100", ThesisRecord("4.5.1", 1500, 149), **_DCGAN, batch_size=100),
+    _preset("dcgan-b64", ThesisRecord("4.5.1", {3000: None}), **_DCGAN),
+    _preset("dcgan-b100", ThesisRecord("4.5.1", {1500: 149}), **_DCGAN, batch_size=100),
     _preset(
         "wgan-conv",
-        ThesisRecord("4.5.2", 2500),
+        ThesisRecord("4.5.2", {2500: None}),
         stem="conv",
         z_dim=100,
         additions="none",
     ),
-    _preset("wgan-linear-conv", ThesisRecord("4.5.3", 2500), additions="none"),
-    _preset("small", ThesisRecord("3.2.1", 7000, 64)),
-    _preset("small-kernel", ThesisRecord("3.1.1", 7000, 264), kernel_size=3),
-    _preset("large-v1", ThesisRecord("3.2.2", 9000, 97), **_LARGE, additions="branches"),
-    _preset("large-v2-z100", ThesisRecord("3.2.3", 11_500, 89), **_V2, z_dim=100),
-    _preset("large-v2-z128", ThesisRecord("3.2.3", 9000, 87), **_V2),
+    _preset("wgan-linear-conv", ThesisRecord("4.5.3", {2500: None}), additions="none"),
+    _preset("small", ThesisRecord("3.2.1", {7000: 64})),
+    _preset("small-kernel", ThesisRecord("3.1.1", {7000: 264}), kernel_size=3),
+    _preset("large-v1", ThesisRecord("3.2.2", {9000: 97}), **_LARGE, additions="branches"),
+    _preset("large-v2-z100", ThesisRecord("3.2.3", {9000: 90, 11_500: 89}), **_V2, z_dim=100),
+    _preset("large-v2-z128", ThesisRecord("3.2.3", {9000: 87}), **_V2),
 )

@@ -60,7 +60,9 @@ def main():
         of = [row for row in rows if row["resampled"] == kind]
         share = np.mean([row["low"] <= row["truth"] <= row["high"] for row in of])
         width = np.mean([row["high"] - row["low"] for row in of])
-        print(f"{kind:9} {share:.0%} of {len(of)} intervals hold the truth, {truth:.2f}; mean width {width:.2f}")
+        print(
+            f"{kind:9} {share:.0%} of {len(of)} intervals hold the truth {truth:.2f}; mean width {width:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch
 from ctgan_utils import systems
 from ctgan_utils.runtime import UserError
 from ctgan_utils.systems import EXPERIMENTS, PROFILES, get_experiment
+from ctgan_utils.systems.base import ThesisRecord
 from ctgan_utils.training.estimate import memory_of
 
 
@@ -17,6 +18,14 @@ def test_names_are_keys_and_the_defaults_are_those_of_the_thesis():
     small, thesis = get_experiment("small"), EXPERIMENTS["small"].thesis
     assert (small.batch_size, small.z_dim, small.image_size, small.stem_channels) == (64, 128, 64, 1)
     assert (thesis.epochs, thesis.fid) == (7000, 64)
+
+
+def test_a_record_keeps_each_score_with_its_epochs():
+    thesis = EXPERIMENTS["large-v2-z100"].thesis
+    assert thesis.scores == {9000: 90, 11_500: 89}  # sections 4.5.4 and 4.3.2
+    assert (thesis.epochs, thesis.fid) == (11_500, 89)
+    assert (EXPERIMENTS["dcgan-b64"].thesis.epochs, EXPERIMENTS["dcgan-b64"].thesis.fid) == (3000, None)
+    assert (ThesisRecord("").epochs, ThesisRecord("").fid) == (None, None)
 
 
 def test_settings_win_over_the_profile_and_take_the_fields_type():

@@ -23,14 +23,14 @@ def noise_images(n, mean, seed, deviation=30.0):
     )
 
 
-def patients_images(patients, each, seed):
+def patients_images(patients, each, seed, contrast=40):
     """(images uint8 [N, 1, 16, 16], groups [N]): every patient has stripes and a grey level of its own."""
     groups = torch.arange(patients).repeat_interleave(each)
     level, fx, fy = torch.rand(3, patients, 1, 1, 1, generator=rng(seed))[:, groups]
     phase = 2 * torch.pi * torch.rand(len(groups), 1, 1, 1, generator=rng(seed + 1))
     y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
-    stripes = torch.sin(2 * fx * x + 2 * fy * y + phase)
-    return (60 + 120 * level + 40 * stripes).to(torch.uint8), groups
+    stripes = torch.sin(fx * x + fy * y + phase)
+    return (60 + 120 * level + contrast * stripes).to(torch.uint8), groups
 
 
 def contains_chance(interval):
@@ -71,14 +71,15 @@ def test_patients_are_no_difference_but_would_seem_one_if_they_were_divided():
     assert contains_chance(by_patients.accuracy_interval)
     assert contains_chance(by_patients.auc_interval)
     by_slices = trained_critic(real, torch.arange(len(real)), fake, seeds=2, steps=60)
-    assert by_slices.accuracy_interval[0] > 0.9
+    assert by_slices.accuracy_interval[0] > 0.7
     assert by_slices.auc_interval[0] > 0.9
 
 
-def test_a_faint_difference_is_found():
-    """Noise of 30 against noise of 33 grey levels."""
-    real, fake = noise_images(200, 128, 1), noise_images(200, 128, 2, deviation=33)
-    assert trained_critic(real, torch.arange(200), fake, seeds=2, steps=60).auc_interval[0] > 0.8
+def test_a_faint_fault_is_found():
+    """Noise of 4 grey levels, where the patients themselves differ by a hundred."""
+    (real, patients), (fake, others) = (patients_images(16, 12, seed, contrast=10) for seed in (10, 20))
+    noisy = (fake + 4 * torch.randn(fake.shape, generator=rng(3))).clamp(0, 255).to(torch.uint8)
+    assert trained_critic(real, patients, noisy, others, seeds=2, steps=60).auc_interval[0] > 0.9
 
 
 def test_it_does_not_matter_which_side_is_called_real():
@@ -243,10 +244,21 @@ def test_the_most_telling_slices_come_first_and_mistakes_are_bold(easy):
     assert np.array_equal(fig.axes[3].images[0].get_array(), fake[1, 0])
 
 
+def test_one_slice_of_each_patient_is_shown(easy):
+    real, fake, groups = noise_images(60, 100, 1), noise_images(60, 160, 2), torch.arange(60) // 30
+    fig = telling_figure(real, fake, easy.real_scores, easy.fake_scores, "Noise.", groups, columns=4)
+    shown = [axis.images[0].get_array() for axis in fig.axes[8:] if axis.images]
+    lowest = sorted(
+        (half[easy.real_scores[half].argmin()] for half in np.split(np.arange(60), 2)),
+        key=lambda k: easy.real_scores[k],
+    )
+    assert np.array_equal(shown, real[lowest, 0])
+
+
 def test_the_histogram_shows_all_that_was_judged(easy):
-    measured = {"AUC": (easy.auc, easy.auc_interval, easy.auc_of_seeds)}
     fake_scores = np.append(easy.fake_scores, np.nan)
-    fig = scores_figure(easy.real_scores, fake_scores, measured, "Noise.")
+    fig = scores_figure(easy.real_scores, fake_scores, easy.measured, "Noise.")
     heights = [bar.get_height() for bar in fig.axes[0].patches]
     assert sum(heights[:20]) == pytest.approx(1)
     assert sum(heights[20:]) == pytest.approx(1)
+    assert [t.get_text() for t in fig.axes[1].get_yticklabels()] == ["accuracy", "AUC"]
