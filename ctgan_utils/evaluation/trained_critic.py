@@ -3,23 +3,22 @@
 This is a classifier two-sample test (Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017).
 A network learns to tell real images from generated ones on one part of both, and is judged on the other part.
 If the two sets come from one distribution, it can only guess, and half of its answers are right. More right
-answers mean a difference, of whatever kind. The generator's own critic can't serve for this: the
-generator has learnt to please it.
+answers mean a difference, of whatever kind. The generator's own critic can't serve here: the generator has
+learnt to please it.
 
 Slices of one patient look alike, so a network that has seen some of them knows the others. Patients (or other
 groups) are therefore never divided between learning and judging.
 
-The critic also sees what no eye does, such as noise of a single grey level. So a high accuracy says that there is
-a difference, not that the images look wrong: for that, look at the slices it was surest of.
+The critic also sees what no eye does, such as noise of a single grey level. So a high accuracy says that
+there is a difference, not that the images look wrong: for that, look at the slices that it was surest of.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special, stats
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -66,7 +65,7 @@ class CriticTest:
 
     @property
     def measured(self) -> dict[str, tuple[float, Interval, tuple[float, ...]]]:
-        """{name: (value, its interval, its value for each seed)}, as figures.critics.scores_figure shows it."""
+        """{name: (value, its interval, its value for each seed)}, for figures.critics.scores_figure."""
         return {
             "accuracy": (self.accuracy, self.accuracy_interval, self.accuracy_of_seeds),
             "AUC": (self.auc, self.auc_interval, self.auc_of_seeds),
@@ -140,7 +139,7 @@ def trained_critic(
     """The CriticTest of real against generated images: two-fold cross-fitting, for several seeds.
 
     real, fake      uint8 [N, 1, S, S] and [M, 1, S, S]; of the larger set as many are drawn at random as the
-                    smaller one has, so that no patient is lost who need not be
+                    smaller one has: fewer slices of every patient tell more than fewer patients
     groups_real     int64 [N], what must not be divided: patients, or slices that look alike
     groups_fake     the same for the other side, [M]; None for samples of a generator, each a group of its own
     seeds           how often the groups are divided anew; each time a critic learns from either half
@@ -156,7 +155,7 @@ def trained_critic(
     once: the halves learn from each other and the seeds share all images, so their errors go together and are
     not divided by their number, as a naive interval would (Bengio and Grandvalet 2004). A mean never spreads
     more than its parts do on average, so the interval is right at least as often as it says. If every answer
-    is right, it has no width: the share of wrong answers may then still be about 3 / (number of patients).
+    is right, it has no width: the share of wrong answers may then still be some 3 / (number of patients).
 
     Raises ValueError for other shapes or types, unequal sizes, and fewer than 20 images or 4 groups a side.
     """
@@ -176,7 +175,7 @@ def trained_critic(
                 groups = [side.groups[~half].numpy() for side, half in zip(sides, learnt)]
                 judged.append((_accuracy(scores, groups), _auc(scores, groups)))
                 for total, side, half, logits in zip(found, sides, learnt, scores):
-                    total[side.places[~half].numpy()] += 1 / (1 + np.exp(-logits)) / seeds
+                    total[side.places[~half].numpy()] += special.expit(logits) / seeds
     accuracies, areas = zip(*judged)
     for total, side in zip(found, sides):
         total[np.setdiff1d(np.arange(len(total)), side.places.numpy())] = np.nan
