@@ -90,12 +90,28 @@ class InterpolatedAddition(nn.Module):
         return self.up(self.project(x))
 
 
+class ResizeConvolution(nn.Conv2d):
+    """Nearest-neighbour enlargement to twice the size, then a 3x3 convolution (Odena 2016), done at once.
+
+    Every pixel stands four times in the enlarged map, so both together are a transposed convolution of kernel
+    4 and stride 2 whose weights are sums of those of the 3x3: the same result for 4/9 of the multiplications,
+    and the enlarged map is never made. Karras 2019 fuses them for the same reason.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flipped = self.weight.flip(2, 3).transpose(0, 1)
+        summed = 4 * nn.functional.avg_pool2d(flipped, kernel_size=2, stride=1, padding=1)
+        return nn.functional.conv_transpose2d(x, summed, self.bias, stride=2, padding=1)
+
+
 def upsampling_convolution(kind: str, in_channels: int, out_channels: int, bias: bool) -> nn.Module:
     """A convolution to twice the resolution: "transposed" (Radford 2015) or "resize" (Odena 2016)."""
     if kind == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1, bias=bias)
-    convolution = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
-    return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
+    return ResizeConvolution(in_channels, out_channels, bias)
 
 
 class UpBlock(nn.Module):
@@ -149,27 +165,65 @@ class UpBlock(nn.Module):
         return out + added if self.after else out
 
 
-class ResizeBlock(nn.Module):
-    """A step to twice the resolution: y = relu(F(up(x)) + P(up(x))), then relu(y + M(y)).
+class Grain(nn.Module):
+    """Adds noise [N, 1, H, W] to a map [N, C, H, W], each channel with a learnt strength, at first 0.
 
-    F is a convolution of the nearest-neighbour enlargement (Odena 2016), P the interpolated addition of the
-    thesis (3.1.2), M a convolution at the new resolution (a residual block, He 2016); F and M end in batch
-    normalisation.
+    What changes from pixel to pixel by chance, such as the noise of a scanner, need not be made from z
+    (Karras 2019, section 3.2).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        return x + self.strength * noise
+
+
+class ResizeBlock(nn.Module):
+    """A step to twice the resolution: y = relu(F(x) + P(x) + grain), then relu(y + M(y) + grain).
+
+    F is a resize convolution, P the interpolated addition of the thesis (3.1.2), M a convolution at the new
+    resolution (a residual block, He 2016); F and M end in batch normalisation. noise is [N, 2, 2H, 2W], a
+    map for each Grain.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        up = upsampling_convolution("resize", in_channels, out_channels, bias=False)
-        self.F = nn.Sequential(*up.children(), nn.BatchNorm2d(out_channels))
-        self.P = InterpolatedAddition(in_channels, out_channels, 2, "bilinear")
-        self.mix = nn.Sequential(
+        self.F = nn.Sequential(
+            ResizeConvolution(in_channels, out_channels, bias=False), nn.BatchNorm2d(out_channels)
+        )
+        self.P = InterpolatedAddition(in_channels, out_channels, 2, "nearest")
+        self.M = nn.Sequential(
             nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False),
             nn.BatchNorm2d(out_channels),
         )
+        self.grain = nn.ModuleList((Grain(out_channels), Grain(out_channels)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = torch.relu(self.F(x) + self.P(x))
-        return torch.relu(x + self.mix(x))
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        first, second = noise.split(1, dim=1)
+        y = torch.relu(self.grain[0](self.F(x) + self.P(x), first))
+        return torch.relu(self.grain[1](y + self.M(y), second))
+
+
+def haar(images: Tensor) -> Tensor:
+    """The Haar coefficients [N, 4, H / 2, W / 2] of images [N, 1, H, W]: mean, across, down and both.
+
+    Each square of 2x2 pixels becomes four numbers, by an orthonormal map that inverse_haar undoes. At half
+    the resolution a network works a quarter as much, and fine detail has channels of its own (Gal 2021).
+    """
+    top, bottom = images[..., ::2, :], images[..., 1::2, :]
+    low, high = top + bottom, top - bottom
+    parts = [f(m[..., ::2], m[..., 1::2]) for m in (low, high) for f in (torch.add, torch.sub)]
+    return torch.cat(parts, dim=1) / 2
+
+
+def inverse_haar(coefficients: Tensor) -> Tensor:
+    """The images [N, 1, 2H, 2W] of Haar coefficients [N, 4, H, W]."""
+    mean, across, down, both = coefficients.split(1, dim=1)
+    low, high = (mean + across, mean - across), (down + both, down - both)
+    pixels = [f(a, b) for f in (torch.add, torch.sub) for a, b in zip(low, high)]
+    return nn.functional.pixel_shuffle(torch.cat(pixels, dim=1) / 2, 2)
 
 
 def adain(x: Tensor, y: Tensor, eps: float = 1e-5) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ctgan_utils.networks.blocks import initialise
+from ctgan_utils.networks.blocks import haar, initialise, initialise_he
 
 # Of [N, C, H, W] maps. Layer normalisation is over C, H and W of each image, as Gulrajani 2017 has it.
 NORMALISATIONS: dict[str, Callable[[int], nn.Module]] = {
@@ -46,4 +46,28 @@ class ConvCritic(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         features = self.layers(images)
         with torch.autocast(images.device.type, enabled=False):  # bf16 would round scores to three digits
+            return self.score(features.float()).flatten()
+
+
+class WaveletCritic(nn.Module):
+    """Images [N, 1, S, S] -> float32 scores [N], by way of their Haar coefficients (Gal 2021).
+
+    A convolution makes width channels of the four coefficients; then strided convolutions as in ConvCritic,
+    from S / 2 down to 4x4, without normalisation.
+    """
+
+    def __init__(self, image_size: int, width: int) -> None:
+        super().__init__()
+        halvings = int(math.log2(image_size // 8))
+        channels = [width << k for k in range(halvings + 1)]
+        layers = [nn.Conv2d(4, width, kernel_size=3, padding=1), nn.LeakyReLU(0.2)]
+        for before, after in zip(channels, channels[1:]):
+            layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers)
+        self.score = nn.Conv2d(channels[-1], 1, kernel_size=4)
+        self.apply(initialise_he)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.layers(haar(images))
+        with torch.autocast(images.device.type, enabled=False):
             return self.score(features.float()).flatten()

@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle
 
 from ctgan_utils.networks.blocks import (
     ConvStem,
@@ -13,6 +12,7 @@ from ctgan_utils.networks.blocks import (
     ResizeBlock,
     UpBlock,
     initialise,
+    inverse_haar,
 )
 
 
@@ -79,26 +79,37 @@ class Generator(nn.Module):
         return x
 
 
-class ResizeGenerator(nn.Module):
-    """z [N, z_dim] -> images [N, 1, S, S] in [-1, 1], without transposed convolutions.
+def grain_sides(image_size: int) -> list[int]:
+    """Pixels along the sides of a WaveletGenerator's maps that get grain, from coarse to fine."""
+    return [8 << k for k in range(int(math.log2(image_size // 8)))]
 
-    A linear stem makes [N, 4 width, 4, 4]; ResizeBlocks double the resolution, with 3 width channels, then
-    half as many each time; the last doubling is a pixel shuffle (Shi 2016) to `shuffled` channels, which
-    costs a third of a block at the image's size, and a convolution that hides the shuffle's lattice.
+
+def grain_dim(image_size: int) -> int:
+    """Numbers of grain for one image: two maps of each side."""
+    return sum(2 * side**2 for side in grain_sides(image_size))
+
+
+class WaveletGenerator(nn.Module):
+    """z [N, z_dim] and grain [N, grain_dim] -> images [N, 1, S, S] in [-1, 1], by way of Haar wavelets.
+
+    A linear stem makes [N, 4 width, 4, 4]; ResizeBlocks double the resolution up to half the image's, with 4,
+    2 and 1 times width channels (64x64; never fewer than width); a convolution makes the Haar coefficients of
+    each square of 2x2 pixels, as the generator of Gal 2021 does. grain holds the noise of all blocks' maps,
+    grain_dim(S) numbers.
     """
 
-    def __init__(self, image_size: int, z_dim: int, width: int, shuffled: int = 16) -> None:
+    def __init__(self, image_size: int, z_dim: int, width: int) -> None:
         super().__init__()
-        doublings = int(math.log2(image_size // 4))
-        channels = [4 * width, *(max(1, 3 * width // 2**k) for k in range(doublings - 1))]
-        self.z_dim = z_dim
+        self.z_dim, self.sides = z_dim, grain_sides(image_size)
+        channels = [4 * width, *(max(width, 4 * width >> k) for k in range(len(self.sides)))]
         self.stem = LinearStem(z_dim, channels[0])
-        self.blocks = nn.Sequential(*(ResizeBlock(a, b) for a, b in zip(channels, channels[1:])))
-        self.up = nn.Conv2d(channels[-1], 4 * shuffled, kernel_size=3, padding=1)
-        self.image = nn.Conv2d(shuffled, 1, kernel_size=3, padding=1)
-        self.apply(initialise)
+        self.blocks = nn.ModuleList(ResizeBlock(a, b) for a, b in zip(channels, channels[1:]))
+        self.coefficients = nn.Conv2d(channels[-1], 4, kernel_size=3, padding=1)
+        nn.init.normal_(self.coefficients.weight, 0.0, 0.02)
 
-    def forward(self, z: Tensor) -> Tensor:
-        x = self.blocks(torch.relu(self.stem(z)))
-        x = torch.relu(pixel_shuffle(self.up(x), 2))
-        return torch.tanh(self.image(x).float())
+    def forward(self, z: Tensor, grain: Tensor) -> Tensor:
+        x = torch.relu(self.stem(z))
+        maps = grain.split([2 * side**2 for side in self.sides], dim=1)
+        for block, side, noise in zip(self.blocks, self.sides, maps):
+            x = block(x, noise.unflatten(1, (2, side, side)))
+        return torch.tanh(inverse_haar(self.coefficients(x).float()))

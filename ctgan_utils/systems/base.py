@@ -1,5 +1,6 @@
 """What a system is: one run's settings, its networks, its noise, its losses, and its diagnoses."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -76,6 +77,7 @@ class System:
     critic_learning_rate: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
+    horizon: int = 0  # real images over which both rates fall by a cosine to a tenth; 0 for never
     ema_half_life: int = 10_000  # generated images until a weight counts half in G_ema
 
     inputs: ClassVar[tuple[str, ...]] = ("images",)  # what of the data a batch holds: see CTImages.tensors
@@ -105,6 +107,7 @@ class System:
         yield "critic_learning_rate", self.critic_learning_rate > 0, "above 0"
         yield "beta1", 0 <= self.beta1 < 1, "from 0 to below 1"
         yield "beta2", 0 <= self.beta2 < 1, "from 0 to below 1"
+        yield self.within("horizon", 0, LONGEST_RUN)
         yield self.within("ema_half_life", 1, LONGEST_RUN)
 
     def within(self, name: str, low: int, high: int, why: str = "") -> Rule:
@@ -128,9 +131,15 @@ class System:
         fused = next(network.parameters()).device.type in ("cpu", "cuda")
         return torch.optim.Adam(network.parameters(), rate, (self.beta1, self.beta2), fused=fused)
 
+    def passed(self, step: int) -> float:
+        """The share of the horizon that is behind a generator step, from 0 to 1."""
+        seen = step * self.critic_steps * self.batch_size
+        return min(1.0, seen / self.horizon) if self.horizon else 0.0
+
     def rate(self, step: int) -> float:
-        """The factor of both learning rates at a generator step."""
-        return 1.0
+        """The factor of both rates at a step: 1 for three tenths of the horizon, then a cosine to a tenth."""
+        late = max(0.0, (self.passed(step) - 0.3) / 0.7)
+        return 0.1 + 0.9 * (1 + math.cos(math.pi * late)) / 2
 
     def noise(self, n: int, rng: torch.Generator) -> Batch:
         """What n images are generated from; rng is on the CPU."""

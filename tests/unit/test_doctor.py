@@ -96,6 +96,6 @@ def test_a_passing_dip_of_the_estimate_is_no_illness():
 
 def test_a_system_without_diagnoses_of_its_own_is_not_taken_for_a_wasserstein_one():
     drifting = history(penalty=lambda t: 0.05 if t < 0.8 else 2.0)
-    assert doctor.diagnose(drifting, get_experiment("relativistic")) == []
+    assert doctor.diagnose(drifting, get_experiment("ct-64")) == []
     collapsed = history(spread=lambda t: 0.1)
-    assert [v.key for v in doctor.diagnose(collapsed, get_experiment("relativistic"))] == ["collapsed"]
+    assert [v.key for v in doctor.diagnose(collapsed, get_experiment("ct-64"))] == ["collapsed"]

@@ -341,7 +341,7 @@ def test_names_of_the_longest_length_work(tmp_path):
         (["train", "small", "--data", "G.safetensors"], "--data G.safetensors: weights, not images"),
         (["evaluate", "--fake", "x", "--features", "fid"], "--features fid: no such features"),
         (["train", "small", "--epochs", "1", "--steps", "1"], "not allowed with"),
-        (["train", "relativistic", "--profile", "thesis"], "pass --steps or --epochs"),
+        (["train", "ct-64", "--profile", "thesis"], "pass --steps or --epochs"),
         (["train", "small" * 1_000], "no such experiment"),
         (["x" * 5_000], "invalid choice"),
         (["train", "small", "--" + "x" * 5_000], "no such option"),

@@ -1,12 +1,23 @@
 """The thesis' networks: shapes, counts, and the identities their reading rests on."""
 
+import numpy as np
 import pytest
+import pywt
 import torch
 from torch.nn import functional
 from torch.testing import assert_close
 
 from ctgan_utils.networks import count_operations, count_parameters
-from ctgan_utils.networks.blocks import FirstAddition, InterpolatedAddition, LinearStem, UpBlock, adain
+from ctgan_utils.networks.blocks import (
+    FirstAddition,
+    InterpolatedAddition,
+    LinearStem,
+    ResizeConvolution,
+    UpBlock,
+    adain,
+    haar,
+    inverse_haar,
+)
 from ctgan_utils.systems import EXPERIMENTS, get_experiment
 
 THESIS = [name for name, preset in EXPERIMENTS.items() if preset.thesis]
@@ -144,6 +155,22 @@ def test_a_resize_convolution_doubles_the_resolution_without_a_checkerboard():
         inside = block.F(x)[0, 0, 3:-3, 3:-3]
         assert block.F(x).shape == (1, 1 * 2, 16, 16)
         assert (inside.std() > 1e-3) == varies
+
+
+def test_a_resize_convolution_is_an_enlargement_and_a_convolution():
+    torch.manual_seed(0)
+    convolution, x = ResizeConvolution(5, 7, bias=True), torch.randn(2, 5, 6, 4)
+    enlarged = functional.interpolate(x, scale_factor=2, mode="nearest")
+    expected = functional.conv2d(enlarged, convolution.weight, convolution.bias, padding=1)
+    assert_close(convolution(x), expected)
+
+
+def test_haar_coefficients_are_those_of_pywavelets_and_give_the_image_back():
+    images = torch.randn(3, 1, 8, 12, dtype=torch.float64)
+    smooth, (down, across, both) = pywt.dwt2(images[:, 0].numpy(), "haar")
+    expected = torch.from_numpy(np.stack([smooth, across, down, both], 1))
+    assert_close(haar(images), expected)
+    assert_close(inverse_haar(haar(images)), images)
 
 
 @pytest.mark.parametrize("place", ["after", "before"])
