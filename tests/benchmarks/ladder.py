@@ -15,10 +15,12 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import torch
 
 from ctgan_utils import data, metrics
-from ctgan_utils.data.image_files import grid_png
+from ctgan_utils.data.image_files import SHEET, grid_png, png
 from ctgan_utils.evaluation import features
 from ctgan_utils.evaluation.evaluate import by_neighbours
 from ctgan_utils.grey import to_uint8
@@ -73,6 +75,10 @@ def ladder(images):
     }
 
 
+def sheet_name(step, seed):
+    return f"{step.replace(',', '').replace(' ', '-')}-{seed}.png"
+
+
 @torch.no_grad()
 def samples(system, G, seed):
     noise = system.noise(N, torch.Generator().manual_seed(seed))
@@ -116,10 +122,13 @@ def main(folder, runs, images=48_000):
                     measures["precision"], measures["recall"],
                 )),
             ]  # fmt: skip
-            atomic_write(runs / f"{name.replace(',', '').replace(' ', '-')}-{seed}.png", grid_png(fake[:64]))
+            atomic_write(runs / sheet_name(name, seed), grid_png(fake[:64]))
             with table.open("a", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerow(row)
             print(*row, flush=True)
+    sheets = [PIL.Image.open(runs / sheet_name(name, 0)) for name in ladder(images)]
+    first_rows = np.concatenate([np.asarray(sheet)[:65] for sheet in sheets])[:-1]
+    atomic_write(runs / "ladder.png", png(first_rows, SHEET))
 
 
 if __name__ == "__main__":
