@@ -177,7 +177,7 @@ class Grain(nn.Module):
         self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        return x + self.strength * noise
+        return x + (self.strength * noise).to(x.dtype)
 
 
 class ResizeBlock(nn.Module):

@@ -22,7 +22,7 @@ from ctgan_utils.systems import get_experiment
 from ctgan_utils.systems.ct import RelativisticGAN
 from ctgan_utils.training.runs import new_trainer
 
-REPEATS, SIGMA = 9, 0.05
+REPEATS, SIGMA = 5, 0.05
 
 
 class EnlargedFirst(blocks.ResizeConvolution):
@@ -108,20 +108,20 @@ def compare(what, system, other, ct, steps=8):
     print(f"{what},{with_it:.1f},{without:.1f},{with_it / without:.2f}", flush=True)
 
 
-def compare_ends(width, n=32):
-    """Images a second, forward and backward, through both ends of a generator of 64x64."""
-    ends = [end(width).to(memory_format=torch.channels_last) for end in (ToPixels, full_size)]
-    x = torch.randn(n, width, 32, 32).to(memory_format=torch.channels_last).requires_grad_(True)
+def compare_modules(what, first, second, shape):
+    """Images a second, forward and backward, through two networks for maps of the same shape, in turn."""
+    networks = [network.to(memory_format=torch.channels_last) for network in (first, second)]
+    x = torch.randn(shape).to(memory_format=torch.channels_last).requires_grad_(True)
     times = []
     for _ in range(REPEATS + 1):
         begun = [time.perf_counter()]
-        for end in ends:
+        for network in networks:
             with torch.autocast("cpu", choose_precision("auto", torch.device("cpu"))):
-                end(x).sum().backward()
+                network(x).sum().backward()
             begun.append(time.perf_counter())
-        times.append([(b - a) / n for a, b in zip(begun, begun[1:])])
+        times.append([(after - before) / len(x) for before, after in zip(begun, begun[1:])])
     with_it, without = (1 / statistics.median(t) for t in zip(*times[1:]))
-    print(f"Haar coefficients for a block at full size,{with_it:.0f},{without:.0f},{with_it / without:.2f}")
+    print(f"{what},{with_it:.0f},{without:.0f},{with_it / without:.2f}", flush=True)
 
 
 def runs_side_by_side():
@@ -154,7 +154,11 @@ def main():
     settings = {"width": base.width, "batch_size": base.batch_size}
     print(f"choice ({choose_precision('auto', torch.device('cpu'))}),images/s with,without,ratio")
     compare("resize convolution in one step", base, Enlarging("enlarging", **settings), ct)
-    compare_ends(base.width)
+    for side in (4, 16, 32):
+        pair = (kind(64, 32, bias=False) for kind in (blocks.ResizeConvolution, EnlargedFirst))
+        compare_modules(f"the same for one from {side}x{side}", *pair, (32, 64, side, side))
+    ends = ToPixels(base.width), full_size(base.width)
+    compare_modules("Haar coefficients for a block at full size", *ends, (32, base.width, 32, 32))
     each = replace(base, penalty_every=1)
     compare("penalty every 8th step", base, each, ct)
     compare(

@@ -1,6 +1,6 @@
 """The picture that README.md opens with: real slices, ct-64's and the Small GAN's.
 
-    python tests/benchmarks/opening.py
+python tests/benchmarks/opening.py
 """
 
 import shutil

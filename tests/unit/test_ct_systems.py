@@ -72,7 +72,7 @@ def test_the_generator_learns_nothing_about_real_images_from_its_loss(batch):
 
 
 def test_rates_and_gamma_fall_over_the_horizon():
-    s = get_experiment("ct-64", settings=["horizon=64000", "gamma=1", "gamma_end=0.01"])
+    s = get_experiment("ct-64", settings=["horizon=64000", "batch_size=64", "gamma=1", "gamma_end=0.01"])
     assert s.rate(0) == s.rate(300) == 1
     assert s.rate(650) == pytest.approx(0.55)
     assert s.rate(1000) == s.rate(5000) == pytest.approx(0.1)
