@@ -1,4 +1,4 @@
-"""From the Small GAN to ct-64 in eight steps, each one change, for notebook 14.
+"""From the Small GAN to ct-64, one change a step, and back to its loss, for notebook 14.
 
     python tests/benchmarks/ladder.py FOLDER RUNS [IMAGES]
 
@@ -29,6 +29,7 @@ from ctgan_utils.networks.generators import Generator
 from ctgan_utils.runtime import atomic_write
 from ctgan_utils.systems import get_experiment
 from ctgan_utils.systems.ct import RelativisticGAN
+from ctgan_utils.systems.thesis import ThesisGAN
 from ctgan_utils.training.runs import new_trainer
 
 SEEDS, N = 3, 1_000  # n of every measure
@@ -56,11 +57,26 @@ class WithoutGrain(RelativisticGAN):
         return G(batch["z"], torch.zeros_like(batch["grain"]))
 
 
+@dataclass(frozen=True)
+class WassersteinOnWavelets(ThesisGAN):
+    """The loss of the first steps on the networks of the last."""
+
+    def networks(self):
+        return get_experiment("ct-64", "lesson").networks()
+
+    def noise(self, n, rng):
+        return get_experiment("ct-64", "lesson").noise(n, rng)
+
+    def generate(self, G, batch):
+        return G(batch["z"], batch["grain"])
+
+
 def ladder(images):
     """{step: its system}, each with one change to the one before."""
     small = get_experiment("small", "lesson")
     ct = replace(get_experiment("ct-64", "lesson"), horizon=images)
     names = "width", "critic_width", "batch_size", "horizon"
+    alike = {name: getattr(small, name) for name in ("critic_steps", "learning_rate", "beta1", "beta2")}
     relativistic = dict(zip(names, (16, 16, 64, images)))
     wavelets = dict(zip(names, (ct.width, ct.critic_width, 64, images)))
     return {
@@ -72,6 +88,9 @@ def ladder(images):
         "wavelets, residual blocks": WithoutGrain("wavelets", **wavelets),
         "grain": RelativisticGAN("grain", **wavelets),
         "batches of 32": ct,
+        "Wasserstein loss again": WassersteinOnWavelets(
+            "again", batch_size=32, horizon=images, critic_learning_rate=small.critic_learning_rate, **alike
+        ),
     }
 
 

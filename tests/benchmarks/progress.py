@@ -17,7 +17,7 @@ from PIL import Image
 from ctgan_utils.data.image_files import SHEET, png
 from ctgan_utils.runtime import REPOSITORY, atomic_write
 
-STOPS = 8  # rows at most
+STOPS = 6  # rows at most
 
 
 def main(run: Path, name: str) -> None:
