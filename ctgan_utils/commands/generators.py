@@ -33,9 +33,11 @@ def run_sample(args: Namespace) -> None:
     else:
         outputs.check_folder(args.out)
     G, system = load_generator(args.run)
-    if args.truncation and "z" not in system.noise(1, torch.Generator()):
+    noise = system.noise(1, torch.Generator())
+    if args.truncation and "z" not in noise:
         raise UserError(f"--truncation: {system.name} draws no normal latents z; leave it out")
-    bytes_each = 2 * system.image_size**2 + 4 * system.z_dim  # an image, its part of the output, its latent
+    numbers = sum(tensor.numel() for tensor in noise.values())
+    bytes_each = 2 * system.image_size**2 + 4 * numbers  # an image, its part of the output, its noise
     require_memory(args.n * bytes_each, f"--n {args.n}")
     images = sample(G, args.n, args.seed, args.truncation)
     if is_sheet:

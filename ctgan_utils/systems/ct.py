@@ -103,5 +103,5 @@ OVERRIDES = {
 
 PRESETS = (
     Preset(RelativisticGAN("ct-64", width=32), overrides=OVERRIDES),
-    Preset(RelativisticGAN("ct-128", image_size=128, width=32), overrides=OVERRIDES),
+    Preset(RelativisticGAN("ct-128", image_size=128, width=32, critic_width=24), overrides=OVERRIDES),
 )

@@ -63,16 +63,16 @@ def comparisons(ct_kidney, mednist):
     for seed in (1, 2):
         yield next(known(ct_kidney, f"CT KIDNEY, another split ({seed})", seed))
     yield row(ct_kidney, "phantoms", phantoms.images, phantoms.groups, "CT KIDNEY")
-    small, _ = load_shipped("small")
-    yield row(phantoms, "Small GAN", sample(small, SAMPLES), None, "phantoms")
+    for name, system in (("Small GAN", "small"), ("ct-64", "ct-64")):
+        yield row(phantoms, name, sample(load_shipped(system)[0], SAMPLES), None, "phantoms")
     large, _ = load_shipped("large-v2-z128")
     at_128 = data.load("phantom", 128, phantoms=500, seed=11)
     yield row(at_128, "Larger GAN, Version 2", sample(large, 500), None, "phantoms")
-    G, _ = load_generator(SHIPPED / "relativistic-mednist.safetensors")
+    G, _ = load_generator(SHIPPED / "ct-64-mednist.safetensors")
     fake = sample(G, SAMPLES)
-    yield row(mednist, "relativistic", fake, None, "MedNIST")
+    yield row(mednist, "ct-64", fake, None, "MedNIST")
     alone = replace(mednist, groups=torch.arange(len(mednist)))
-    yield row(alone, "relativistic", fake, None, "MedNIST, each slice for itself")
+    yield row(alone, "ct-64", fake, None, "MedNIST, each slice for itself")
 
 
 def draws():
