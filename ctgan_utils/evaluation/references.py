@@ -61,7 +61,8 @@ def references(
     """The References from the slices a generator learnt from, and those of patients it never saw.
 
     If there are none of the second kind, train is all there is, and about says what is known of it: main and
-    other are then of two halves of its patients. n asks for so many slices in a set; without it they are as
+    other are then of two halves of its patients. If about is FOREIGN, both are slices that no generator
+    learnt from. n asks for so many slices in a set; without it they are as
     many as can be had. Each patient's slices are divided at random among main and again, so that a set has
     half of them at most. Raises UserError for fewer than ten slices in a set, or fewer than n.
     """
@@ -85,6 +86,8 @@ def references(
         )
     cut = [[_some(half, n or most, rng) for half in side] for side in sides]
     (main, again), (other, other_again) = cut[0], cut[1] if len(cut) > 1 else (None, None)
+    if about == FOREIGN:
+        held_out = None
     return References(main, again, other, other_again, about if held_out is None else UNSEEN, train, held_out)
 
 

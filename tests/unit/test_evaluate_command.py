@@ -97,6 +97,11 @@ def test_of_the_phantom_new_patients_are_drawn(capsys):
     found = evaluate(capsys, "--real", "phantom", "--fake", shipped, "--n", "40")
     assert found["against"] == UNSEEN
     assert found["distances"]["FD-ct"]["generated"] > found["distances"]["FD-ct"]["same patients"]
+    learnt_from_others = SHIPPED / "ct-64-phantom.safetensors"  # and says so
+    found = evaluate(capsys, "--real", "phantom", "--fake", learnt_from_others, "--n", "40")
+    assert found["against"] == FOREIGN
+    assert found["memorisation"] is None
+    assert found["distances"]["FD-ct"]["seen"] is None
 
 
 def test_real_slices_in_place_of_generated_ones_are_noticed(folders, capsys):
