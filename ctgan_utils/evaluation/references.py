@@ -86,7 +86,7 @@ def references(
         )
     cut = [[_some(half, n or most, rng) for half in side] for side in sides]
     (main, again), (other, other_again) = cut[0], cut[1] if len(cut) > 1 else (None, None)
-    if about == FOREIGN:
+    if about == FOREIGN:  # nothing was held out from a generator that learnt from neither
         held_out = None
     return References(main, again, other, other_again, about if held_out is None else UNSEEN, train, held_out)
 

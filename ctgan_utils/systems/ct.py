@@ -4,12 +4,14 @@ Each part answers a fault that slices of the Small GAN show (notebook 14).
 
 - A wide stem: through the 16 numbers of the thesis' stem, the anatomy of a patient does not fit.
 - Resize convolutions, which make no checkerboard.
-- Haar wavelets at both ends: fine detail stands in channels of its own, and at half the resolution the
-  networks see twice as many images in the same time.
+- Haar wavelets at both ends: fine detail stands in channels of its own, and the end of the generator costs a
+  sixth of a block at full size (data/results/engine_choices.csv).
+- A residual convolution in each block, which refines what the first has made.
 - Grain: noise at each block, so that what differs by chance need not be learnt as a function of z.
 - A relativistic loss: each generated image is compared with a real one, so that the generator can't win by
   moving to one spot that the critic has not yet learnt to reject.
 - R1 and R2: the critic's slope stays small on real and on generated images, so that training settles.
+- Batches of 32: twice as many steps for the same images.
 
 The loss with both penalties is that of Huang et al. 2024 ("R3GAN", section 2); the networks are ours.
 """
