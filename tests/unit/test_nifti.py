@@ -184,8 +184,8 @@ def test_a_packed_file_may_lack_the_suffix(tmp_path):
         ("a.nii", b"", "an empty file"),
         ("a.nii", b"<!DOCTYPE html><html>404</html>" * 30, "not a NIfTI file, whatever its name says"),
         ("a.nii.gz", b"<!DOCTYPE html><html>404</html>" * 30, "not a gzip file, whatever its name says"),
-        ("a.nii.gz", gzip.compress(b"<html>" * 200), "not a NIfTI file, whatever its name says"),
-        ("a.nii.gz", gzip.compress(b""), "not a NIfTI file, whatever its name says"),
+        ("a.nii.gz", gzip.compress(b"<html>" * 200, mtime=0), "not a NIfTI file, whatever its name says"),
+        ("a.nii.gz", gzip.compress(b"", mtime=0), "not a NIfTI file, whatever its name says"),
     ],
 )
 def test_other_files_under_the_name_are_told(tmp_path, name, content, message):
