@@ -28,6 +28,7 @@ from ctgan_utils.runtime import (
 
 try:
     from ctgan_utils import commands, systems
+    from ctgan_utils.campaign.plan import MOST_SEEDS
     from ctgan_utils.evaluation import features
     from ctgan_utils.evaluation.ct_features import SIZES
 except UserError as error:  # of a system that $CTGAN_SYSTEMS names
@@ -89,6 +90,15 @@ def share(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{brief(text)}: it must be a number from 0 to below 1")
     return value
+
+
+def shard(text: str) -> tuple[int, int]:
+    """I/N as (I, N), with 1 <= I <= N."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    part, parts = (int(number) for number in match.groups()) if match else (0, 0)
+    if not 1 <= part <= parts:
+        raise argparse.ArgumentTypeError(f"{brief(text)}: it must be I/N, such as 2/5 for the second of five")
+    return part, parts
 
 
 def span(text: str) -> tuple[float, float]:
@@ -195,6 +205,32 @@ def build_parser() -> Parser:
     p.add_argument("--tensorboard", action="store_true", help="log for TensorBoard too, into RUN/tensorboard")
     reads_slices(p)
     skips_unreadable(p)
+
+    p = command(
+        "campaign",
+        commands.run_campaign,
+        "train many experiments on equal terms, and write one table of them",
+    )
+    p.add_argument("names", nargs="*", metavar="EXPERIMENT", help="what to train, if no --plan says it")
+    p.add_argument("--plan", type=path, help="a CSV file: experiment, settings, data, images, seeds")
+    p.add_argument(
+        "--data",
+        type=source,
+        action="append",
+        default=[],
+        metavar="[NAME=]DATA",
+        help="where the plan's data of that name lie: " + SOURCES,
+    )
+    p.add_argument("--images", type=images, help="real images that each run is shown (default 100,000)")
+    p.add_argument("--seeds", type=whole(1, MOST_SEEDS), help="runs of each experiment (default 3)")
+    p.add_argument("--out", type=path, required=True, help="folder of the campaign; the same again goes on")
+    p.add_argument("--minutes", type=positive, help="stop after so many, all saved")
+    p.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help="do every N-th run only")
+    p.add_argument("--profile", default="lesson", help="one of: " + ", ".join(systems.PROFILES))
+    p.add_argument("--phantoms", type=images, default=17_500, help="slices, where the data are phantom")
+    p.add_argument("--n", type=images, default=1_000, help="images in each set that is measured, at most")
+    p.add_argument("--critic", action="store_true", help="train new critics too: minutes for each run")
+    p.add_argument("--device", choices=DEVICES, default="auto")
 
     p = command("sample", commands.run_sample, "draw samples of a run")
     p.add_argument("run", type=path)

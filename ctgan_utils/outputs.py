@@ -1,5 +1,6 @@
 """Where a command may write: asked before any work, so that none is in vain and nothing foreign is lost."""
 
+import html
 import os
 import tempfile
 from collections.abc import Callable, Collection
@@ -21,6 +22,11 @@ def is_marked(page: Path, command: str = "") -> bool:
     """True for a web page with the mark of that command."""
     with open(page, "rb") as file:
         return mark(command).encode() in file.read(SNIFFED)
+
+
+def page(title: str, body: str, command: str = "") -> bytes:
+    """A web page of HTML that needs no other file, with the mark of a command."""
+    return PAGE.format(mark=mark(command), title=html.escape(title), body=body).encode()
 
 
 def check_file(
@@ -66,3 +72,16 @@ def check_place(path: Path, option: str) -> None:
         raise UserError(
             f"{option} {path}: can't be written ({error.strerror}); choose another place"
         ) from None
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">{mark}<title>{title}</title><style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }}
+pre {{ background: #f6f6f6; padding: 1rem; overflow-x: auto }}
+img {{ max-width: 100%; display: block; margin: 1rem 0 }}
+table {{ border-collapse: collapse }}
+th, td {{ border-bottom: 1px solid #ddd; padding: 0.3rem 0.6rem; text-align: left; vertical-align: top }}
+</style></head><body><h1>{title}</h1>
+{body}
+</body></html>
+"""

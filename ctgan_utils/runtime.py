@@ -135,6 +135,18 @@ def _cpu_multiplies_bf16() -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
+def machine(device: torch.device) -> str:
+    """The name of the GPU, or of the processor with the number of threads that PyTorch uses."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):  # of Linux alone
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), name)
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' * (threads > 1)}"
+
+
 def is_headless() -> bool:
     """True under the course runner and in tests, where nothing may wait for a person."""
     return os.environ.get("CTGAN_HEADLESS") == "1"

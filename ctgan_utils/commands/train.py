@@ -23,8 +23,6 @@ from ctgan_utils.training import checkpoints, distributed, runs
 from ctgan_utils.training.estimate import memory_of
 from ctgan_utils.training.trainer import Trainer, train
 
-HELD_OUT = 0.2  # of the slices, unless --hold-out says otherwise
-
 
 def _to_train_on(ct: CTImages, share: float | None, tell: Callable[..., None]) -> CTImages:
     """The slices without the share that is held out; with all of them where they can't be divided."""
@@ -33,7 +31,7 @@ def _to_train_on(ct: CTImages, share: float | None, tell: Callable[..., None]) -
     if share is None and len(ct.groups.unique()) < 2:
         tell(f"{ct.source}: all of one {ct.grouped_by}, so that no slices can be held out")
         return ct
-    return data.split(ct, share or HELD_OUT)[0]
+    return data.split(ct, share or runs.HELD_OUT)[0]
 
 
 def run_train(args: Namespace) -> None:

@@ -17,7 +17,7 @@ from ctgan_utils.figures.distances import curve_figure
 from ctgan_utils.figures.embeddings import pca_figure
 from ctgan_utils.figures.images import images_figure, nearest_figure
 from ctgan_utils.figures.wavelets import packets_figure
-from ctgan_utils.outputs import mark
+from ctgan_utils.outputs import page as page_of
 
 SHOWN = 16  # samples in a figure
 COLUMNS = "generated", "same patients", "other patients"  # of the measures; the last two are real
@@ -75,7 +75,8 @@ def page(evaluations: Mapping[str, Evaluation], places: Sequence[Place]) -> byte
         parts.append(f"<h2>{html.escape(name)}</h2><pre>{text}</pre>{pictures}")
     metric = next(iter(evaluations.values())).report["metric"]
     ranked = "\n".join(ranking(places, metric))
-    return PAGE.format(mark=mark(), ranking=html.escape(ranked), parts="\n".join(parts)).encode()
+    body = f"<pre>{html.escape(ranked)}</pre>\n" + "\n".join(parts)
+    return page_of("Generated images, measured", body)
 
 
 def figures(e: Evaluation) -> Iterator[Figure]:
@@ -108,14 +109,3 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
     return buffer.getvalue()
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">{mark}<title>Evaluation</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem }}
-pre {{ background: #f6f6f6; padding: 1rem; overflow-x: auto }}
-img {{ max-width: 100%; display: block; margin: 1rem 0 }}
-</style></head><body><h1>Generated images, measured</h1><pre>{ranking}</pre>
-{parts}
-</body></html>
-"""

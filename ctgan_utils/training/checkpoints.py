@@ -27,6 +27,10 @@ SEEN = "seen.safetensors"  # the keys of the slices that the run learns from
 STEPS = ".steps"  # ends the name of what a tensor of whole numbers is to be multiplied by
 
 
+class Busy(UserError):
+    """A run folder that belongs to another process."""
+
+
 def check_run_folder(folder: Path | str, resume: bool = False) -> None:
     """Raises UserError for a folder that holds other files, or a run that is not to be resumed.
 
@@ -52,7 +56,7 @@ def run_folder(
     """A run folder that belongs to this process inside, with its config.json.
 
     A new one is made; an old one must be of the same run. Raises UserError when the folder holds another run,
-    a run that is not to be resumed, or other files, and while another process trains there; what was not
+    a run that is not to be resumed, or other files, and Busy while another process trains there; what was not
     there before is then removed again.
     """
     folder = Path(folder)
@@ -87,7 +91,7 @@ def run_folder(
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock inside. The operating system lets go of it when the process ends, however.
 
-    Raises UserError, naming process and host, while another holds it.
+    Raises Busy, naming process and host, while another holds it.
     """
     path = folder / LOCK
     with open(path, "a+") as file:
@@ -96,7 +100,7 @@ def _locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip() or "another process"
-            raise UserError(f"{folder}: {owner} trains there; wait for it, or name another --out") from None
+            raise Busy(f"{folder}: {owner} trains there; wait for it, or name another --out") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

@@ -49,6 +49,26 @@ def _is_row(row: object) -> bool:
     return numbers and type(row.get("step")) is int  # type: ignore[attr-defined]
 
 
+class Diverged(UserError):
+    """A run that has blown up: something of it is not finite at a step."""
+
+    def __init__(self, name: str, step: int, folder: Path | str) -> None:
+        self.step = step
+        super().__init__(
+            f"{folder}: {name} is not finite at step {step}; the last good state is kept. "
+            "Try a lower learning_rate or a heavier penalty (--set), with another --out"
+        )
+
+
+def seconds_of(history: History) -> float:
+    """The time that a run has trained, in all the parts in which it was."""
+    seen, seconds = 0.0, 0.0
+    for row in history:
+        seconds += (row["images"] - seen) / row["images_per_second"]
+        seen = row["images"]
+    return seconds
+
+
 class Watched(Protocol):
     """What the log reads of a run; a Trainer has it."""
 
@@ -81,7 +101,7 @@ class Log:
     def write(self, bar: tqdm) -> None:
         """Average the steps since the last line into a new one, and say below the bar what the doctor says.
 
-        Raises UserError, naming the step, when a value is not finite.
+        Raises Diverged when a value is not finite.
         """
         if not self.pending:
             return
@@ -94,7 +114,7 @@ class Log:
         bad = (has & ~values.isfinite()).nonzero().tolist()
         if bad:
             first, which = bad[0]
-            raise UserError(not_finite(names[which], step - len(values) + 1 + first, self.folder))
+            raise Diverged(names[which], step - len(values) + 1 + first, self.folder)
         row: dict[str, float] = {"step": step, "images": self.trainer.images_seen}
         row |= {name: round(mean, 5) for name, mean in zip(names, values.nanmean(0).tolist())}
         shown = self.trainer.images_seen * len(self.pending) / step
@@ -128,11 +148,3 @@ def open_tensorboard(folder: Path) -> "SummaryWriter":
     except ImportError:
         raise UserError("--tensorboard: not installed; pip install tensorboard, or leave it out") from None
     return SummaryWriter(folder / "tensorboard")
-
-
-def not_finite(name: str, step: int, folder: Path | str) -> str:
-    """What to tell the user when a run has blown up."""
-    return (
-        f"{folder}: {name} is not finite at step {step}; the last good state is kept. "
-        "Try a lower learning_rate or a heavier penalty (--set), with another --out"
-    )

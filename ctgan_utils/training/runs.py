@@ -16,6 +16,8 @@ from ctgan_utils.training import checkpoints
 from ctgan_utils.training.distributed import Worker
 from ctgan_utils.training.trainer import Trainer, train
 
+HELD_OUT = 0.2  # of the slices, whole patients or groups, unless a run asks otherwise
+
 
 def slices_for(
     system: System,

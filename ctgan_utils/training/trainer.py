@@ -20,7 +20,7 @@ from ctgan_utils.training import checkpoints
 from ctgan_utils.training.distributed import Worker, share_batch_norm
 from ctgan_utils.training.doctor import spread
 from ctgan_utils.training.ema import EMA
-from ctgan_utils.training.history import Log, not_finite
+from ctgan_utils.training.history import Diverged, Log
 
 LOG_EVERY = 20  # generator steps averaged in one line of the history
 SAVE_EVERY = 60  # seconds of training that a kill can cost
@@ -145,9 +145,9 @@ class Trainer:
         return {"G": self.G, "G_ema": self.G_ema, "D": self.D}
 
     def save(self, folder: Path | str) -> None:
-        """Write the checkpoint. Raises UserError, and writes nothing, when a weight is not finite."""
+        """Write the checkpoint. Raises Diverged, and writes nothing, when a weight is not finite."""
         if not all(torch.isfinite(p).all() for n in self.networks().values() for p in n.parameters()):
-            raise UserError(not_finite("a weight", self.step, folder))
+            raise Diverged("a weight", self.step, folder)
         optimisers = {"opt_G": self.opt_G.state_dict(), "opt_D": self.opt_D.state_dict()}
         state = {"step": self.step, "rng": self.rng.get_state(), **optimisers}
         checkpoints.save(folder, self.networks(), state, self.system)
@@ -164,10 +164,17 @@ class Trainer:
         self.step = state["step"]
 
 
-def train(trainer: Trainer, steps: int, folder: Path | str, tensorboard: bool = False) -> History:
+def train(
+    trainer: Trainer,
+    steps: int,
+    folder: Path | str,
+    tensorboard: bool = False,
+    until: float = math.inf,
+) -> History:
     """Train up to a total of steps, with all that a run folder holds; returns the history, a list of rows.
 
-    Raises UserError when a loss is not finite, and KeyboardInterrupt, after saving, on Ctrl-C or SIGTERM.
+    until is the time of time.monotonic() at which it stops, and saves, wherever it is. Raises Diverged when a
+    loss is not finite, and KeyboardInterrupt, after saving, on Ctrl-C or SIGTERM.
     """
     if not trainer.worker.leads:
         while trainer.step < steps:
@@ -176,7 +183,7 @@ def train(trainer: Trainer, steps: int, folder: Path | str, tensorboard: bool = 
     folder, log, saved = Path(folder), Log(folder, trainer, tensorboard), -math.inf
     with stop_signals(trainer.worker) as stop, progress(steps, folder.name, "step", trainer.step) as bar:
         while True:
-            finished = trainer.step >= steps or stop.is_set()
+            finished = trainer.step >= steps or stop.is_set() or time.monotonic() >= until
             if finished or trainer.step % LOG_EVERY == 0:
                 log.write(bar)
                 if finished or time.monotonic() - saved > SAVE_EVERY:

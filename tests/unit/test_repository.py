@@ -37,6 +37,7 @@ FLOORS = [  # each may import what stands above it in this list
     {"sampling"},
     {"figures"},
     {"evaluation"},
+    {"campaign"},
     {"course"},
     {"commands"},
     {"command_line"},
