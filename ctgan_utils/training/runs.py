@@ -1,6 +1,7 @@
 """One place that assembles a run: from a system and a set of slices to a Trainer, and through it."""
 
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from ctgan_utils import data
 from ctgan_utils.data.formats.base import DEFAULT, Reading
 from ctgan_utils.data.slices import TRUTH, CTImages
-from ctgan_utils.runtime import choose_device, choose_precision, seed_everything
+from ctgan_utils.runtime import choose_device, choose_precision, say, seed_everything
 from ctgan_utils.systems import System, get_experiment, get_profile, total_steps
 from ctgan_utils.systems.base import History
 from ctgan_utils.training import checkpoints
@@ -64,16 +65,22 @@ def train_experiment(
     """Train an experiment into a folder of its own under out/runs; returns (folder, history).
 
     share shortens the runs of the short profiles. A run of the thesis profile is always whole, and goes on
-    where it stopped; the others start anew.
+    where it stopped; the others start anew. A lesson goes on after three minutes, however slow the machine:
+    the run then ends where it is, and a line says at which step.
     """
+    scale = get_profile(profile)
     system = get_experiment(name, profile, settings)
-    steps = total_steps(get_profile(profile), system, len(ct))
+    steps = total_steps(scale, system, len(ct))
     label = "-".join([name, *settings, profile, ct.fingerprint[:6], str(seed)])
     folder = Path(out) / "runs" / label.replace("=", "-")
-    if get_profile(profile).steps is not None:
+    if scale.steps is not None:
         steps = max(2, round(share * steps))
         shutil.rmtree(folder, ignore_errors=True)
     trainer = new_trainer(system, ct, seed)
     with checkpoints.run_folder(folder, system, ct, seed, resume=True):
         trainer.load(folder)
-        return folder, train(trainer, steps, folder)
+        history = train(trainer, steps, folder, until=time.monotonic() + scale.live_seconds)
+    if trainer.step < steps:
+        where = f"step {trainer.step:,} of {steps:,}, after {scale.live_seconds:.0f} seconds"
+        say(f"{name}: stopped at {where}: this machine is slow or busy")
+    return folder, history

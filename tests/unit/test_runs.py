@@ -1,5 +1,7 @@
 """What the notebooks call: runs by name, and distances by generator."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from ctgan_utils import data, grey, metrics
 from ctgan_utils.evaluation import features
 from ctgan_utils.evaluation.evaluate import distances
 from ctgan_utils.sampling import load_generator
+from ctgan_utils.systems import PROFILES
 from ctgan_utils.training.runs import train_experiment
 
 
@@ -25,6 +28,18 @@ def test_short_profiles_start_anew_and_can_be_shortened(ct, tmp_path):
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     other, _ = train_experiment("small", "smoke", ct, tmp_path, 1, ["image_size=32"], share=0.5)
     assert other != folder
+
+
+def test_a_lesson_goes_on_when_its_time_is_up_and_says_where_the_run_stopped(
+    ct, tmp_path, monkeypatch, capsys
+):
+    slow = replace(PROFILES["smoke"], steps=100_000, live_seconds=2)
+    monkeypatch.setitem(PROFILES, "smoke", slow)
+    folder, history = train_experiment("small", "smoke", ct, tmp_path, 0, ["image_size=32"])
+    step = history[-1]["step"]
+    assert 0 < step < 100_000
+    assert f"small: stopped at step {step:,} of 100,000, after 2 seconds" in capsys.readouterr().out
+    load_generator(folder)  # as far as it came
 
 
 class Replay(nn.Module):
