@@ -13,8 +13,8 @@ from ctgan_utils.campaign import work as work_module
 from ctgan_utils.campaign.plan import Entry, Plan, Run, checked, read_plan
 from ctgan_utils.campaign.table import Summary, folder_of, read_result, rows_of, summaries, write_table
 from ctgan_utils.campaign.work import Site, is_done, seconds_left, work
-from ctgan_utils.runtime import UserError
-from ctgan_utils.systems import get_experiment
+from ctgan_utils.runtime import REPOSITORY, UserError
+from ctgan_utils.systems import EXPERIMENTS, get_experiment
 from ctgan_utils.training import checkpoints
 from ctgan_utils.training.history import read_history
 
@@ -278,3 +278,11 @@ def test_images_of_a_plan_stand_in_the_plan(tmp_path, capsys):
     plan.write_text(HEAD + "small,,phantom,64,1\n")
     line = refused(capsys, "--plan", plan, "--images", 10, "--out", tmp_path / "out")
     assert "a plan says them for each line" in line
+
+
+@pytest.mark.parametrize("profile", ["lesson", "thesis"])
+def test_the_plan_of_the_course_can_be_trained(profile):
+    plan = read_plan(REPOSITORY / "data" / "results" / "plan.csv", profile)
+    assert {entry.data for entry in plan.entries} == {"phantom", "ct_kidney", "mednist"}
+    nine = {name for name, preset in EXPERIMENTS.items() if preset.thesis}
+    assert nine <= {entry.experiment for entry in plan.entries}
