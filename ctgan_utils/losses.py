@@ -120,3 +120,16 @@ def relativistic(scores: Tensor, others: Tensor) -> Tensor:
 def hinge(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """E max(0, 1 - C(x)) + E max(0, 1 + C(G(z))): the critic's hinge loss on scores [N] (Lim and Ye 2017)."""
     return relu(1 - real_scores).mean() + relu(1 + fake_scores).mean()
+
+
+def gradient_difference(x: Tensor, y: Tensor) -> Tensor:
+    """E (|dx| - |dy|)^2 over the steps d from pixel to pixel along rows and columns of images [N, C, H, W].
+
+    Small where y has edges as strong as those of x, however bright both are (Mathieu 2016; Nie 2018; thesis
+    2.8, whose print lost the absolute values).
+    """
+    total = torch.zeros((), device=x.device)
+    for axis in (2, 3):
+        steps = (images.diff(dim=axis).abs() for images in (x, y))
+        total = total + (next(steps) - next(steps)).square().mean()
+    return total

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ctgan_utils import latents
+from ctgan_utils.data.slices import CTImages, as_batch
 from ctgan_utils.grey import to_uint8
 from ctgan_utils.runtime import SHIPPED, UserError, nearest
 from ctgan_utils.systems import System, from_dict
@@ -45,6 +46,11 @@ def load_shipped(name: str) -> tuple[nn.Module, System]:
     return load_generator(path)
 
 
+def given_by(ct: CTImages, system: System) -> dict[str, Tensor]:
+    """What a system that translates needs of slices; nothing for others. UserError if nobody knows it."""
+    return as_batch(ct.tensors(system.given))
+
+
 @torch.no_grad()
 def sample(
     G: nn.Module,
@@ -57,9 +63,12 @@ def sample(
     """n generated images, uint8 [n, 1, S, S]; image k follows from (seed, truncation, k) alone.
 
     G is a generator that load_generator returned, or any network from latents [N, z_dim] to images. given
-    takes the place of what the system would draw, such as the classes {"wanted": int64 [n]}.
+    takes the place of what the system would draw, such as the classes {"wanted": int64 [n]}, and holds what
+    one that translates needs: see given_by. Raises UserError where that is missing.
     """
     system = SYSTEM_OF.get(G) or System(z_dim=cast(int, G.z_dim))
+    if missing := set(system.given) - set(given or {}):
+        raise UserError(f"{system.name} translates {', '.join(sorted(missing))}: name slices with --data")
     noise = system.noise(n, torch.Generator().manual_seed(seed))
     if truncation is not None:
         rng = torch.Generator().manual_seed(seed)

@@ -19,7 +19,7 @@ from ctgan_utils.evaluation import features
 from ctgan_utils.evaluation.evaluate import evaluate
 from ctgan_utils.evaluation.references import UNSEEN, References, references
 from ctgan_utils.runtime import UserError, atomic_write, choose_device, choose_precision, machine
-from ctgan_utils.sampling import load_generator, sample
+from ctgan_utils.sampling import given_by, load_generator, sample
 from ctgan_utils.systems.base import System
 from ctgan_utils.training import checkpoints
 from ctgan_utils.training.history import Diverged, read_history, seconds_of
@@ -119,7 +119,8 @@ def carry_out(run: Run, site: Site, until: float = math.inf) -> Result | None:
 
 def measured(folder: Path, real: References, site: Site) -> dict[str, Any]:
     """The report on a run's generator; 16 samples are left in its folder."""
-    fake = sample(load_generator(folder)[0], real.n)
+    G, system = load_generator(folder)
+    fake = sample(G, real.n, given=given_by(real.main, system))
     atomic_write(folder / SHEET, grid_png(fake[:SHOWN]))
     extractor = features.load_extractor("ct").to(site.device)
     return evaluate(real, fake, extractor, critic=site.critic).report

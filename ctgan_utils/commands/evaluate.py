@@ -16,7 +16,7 @@ from ctgan_utils.data.slices import CTImages, by_use
 from ctgan_utils.evaluation import features
 from ctgan_utils.evaluation.references import FOREIGN, SEEN, UNKNOWN, UNSEEN
 from ctgan_utils.runtime import UserError, atomic_write, choose_device, printable, say
-from ctgan_utils.sampling import load_generator, sample
+from ctgan_utils.sampling import given_by, load_generator, sample
 from ctgan_utils.training import checkpoints
 
 NEW_PATIENTS = 2**31  # a seed of phantoms on which nothing is trained
@@ -38,12 +38,14 @@ def run_evaluate(args: Namespace) -> None:
     extractor = features.load_extractor(args.features).to(choose_device(args.device))
     size = _common_size(args.fake, args.size)
     reading = reading_of(args)
-    ct = data.load(args.real, size, skip_unreadable=args.skip_unreadable, reading=reading)
+    truth = {name for path in args.fake if is_generator(path) for name in load_generator(path)[1].given}
+    skip = args.skip_unreadable
+    ct = data.load(args.real, size, skip_unreadable=skip, truth=truth, reading=reading)
     train, held_out, about = _by_use(ct, args.fake, args.hold_out)
     if held_out is None and args.real == "phantom":  # new patients can always be drawn
-        held_out = data.load("phantom", size, seed=NEW_PATIENTS + args.seed)
+        held_out = data.load("phantom", size, seed=NEW_PATIENTS + args.seed, truth=truth)
     real = references(train, held_out, args.n, args.seed, about)
-    fakes = {path: _generated(path, size, args, real.n) for path in args.fake}
+    fakes = {path: _generated(path, size, args, real.main) for path in args.fake}
     fewest = min(fakes, key=lambda path: len(fakes[path]))
     n = len(fakes[fewest])
     if args.n and n < args.n:
@@ -132,10 +134,15 @@ def _common_size(paths: Sequence[Path], size: int | None) -> int:
     return width
 
 
-def _generated(path: Path, size: int, args: Namespace, n: int) -> Tensor:
-    """n samples of a run, or as many of the images of a folder, at random; all if it has fewer."""
+def _generated(path: Path, size: int, args: Namespace, real: CTImages) -> Tensor:
+    """As many samples of a run as there are real slices, or images of a folder; all if it has fewer.
+
+    A run that translates is given what belongs to the real slices.
+    """
+    n = len(real)
     if is_generator(path):
-        return sample(load_generator(path)[0], n, args.seed)
+        G, system = load_generator(path)
+        return sample(G, n, args.seed, given=given_by(real, system))
     ct = data.load(path, size, skip_unreadable=args.skip_unreadable, reading=reading_of(args))
     return ct.images[torch.randperm(len(ct), generator=torch.Generator().manual_seed(args.seed))[:n]]
 

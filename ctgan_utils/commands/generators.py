@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
-from ctgan_utils import __version__, outputs, phantom, systems
+from ctgan_utils import __version__, data, outputs, phantom, systems
 from ctgan_utils.commands.options import names_key
 from ctgan_utils.commands.train import require_memory_of
 from ctgan_utils.data import discovery, image_files
-from ctgan_utils.data.slices import blank
+from ctgan_utils.data.slices import TRUTH, blank
 from ctgan_utils.evaluation import ct_features, features
 from ctgan_utils.memory import require_memory
 from ctgan_utils.networks import count_operations, count_parameters
 from ctgan_utils.runtime import IN_CHECKOUT, UserError, atomic_write, progress, say
-from ctgan_utils.sampling import load_generator, sample
+from ctgan_utils.sampling import given_by, load_generator, sample
 from ctgan_utils.systems.base import System, ThesisRecord
 from ctgan_utils.training import checkpoints
 
@@ -39,7 +39,7 @@ def run_sample(args: Namespace) -> None:
     numbers = sum(tensor.numel() for tensor in noise.values())
     bytes_each = 2 * system.image_size**2 + 4 * numbers  # an image, its part of the output, its noise
     require_memory(args.n * bytes_each, f"--n {args.n}")
-    images = sample(G, args.n, args.seed, args.truncation)
+    images = sample(G, args.n, args.seed, args.truncation, given=_given(system, args))
     if is_sheet:
         atomic_write(args.out, image_files.grid_png(images))
     else:
@@ -56,6 +56,17 @@ def _is_sheet(path: Path) -> bool:
             return image.info.get("Software") == image_files.SHEET
     except (OSError, SyntaxError, ValueError):
         return False
+
+
+def _given(system: System, args: Namespace) -> dict[str, Tensor]:
+    """What a system translates, of as many slices of --data as are asked for."""
+    if not system.given or not args.data:
+        return {}
+    truth = TRUTH.keys() & set(system.given)
+    ct = data.load(args.data, system.image_size, phantoms=args.n, seed=args.seed, truth=truth)
+    if len(ct) < args.n:
+        raise UserError(f"--n {args.n}: {args.data} holds {len(ct)} slices")
+    return given_by(ct[: args.n], system)
 
 
 def run_experiments(args: Namespace) -> None:

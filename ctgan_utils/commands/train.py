@@ -82,7 +82,8 @@ def run_train(args: Namespace) -> None:
         images = trainer.images_seen - first_image
         speed = f"{images:,} images in {seconds:.0f} s ({images / seconds:.0f} images/s)"
         tell(f"{speed}, peak memory {_peak_memory()}")
-        look = f"python -m ctgan_utils sample {shlex.quote(str(folder))} --n 64 --out grid.png"
+        source = f" --data {shlex.quote(args.data)}" if system.given else ""
+        look = f"python -m ctgan_utils sample {shlex.quote(str(folder))} --n 64{source} --out grid.png"
         tell(f"run folder: {folder}; see it with: {look}")
 
 

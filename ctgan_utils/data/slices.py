@@ -16,7 +16,11 @@ TRUTH = {  # what the phantom knows of a slice besides its grey levels, its clas
     "tissues": "uint8 [N, 1, H, W]: the tissue that fills most of the pixel, index into phantom.TISSUES",
     "lesions": "bool [N, 1, H, W]: the lesion; empty for class Normal",
     "hu": "int16 [N, 1, H, W]: Hounsfield units",
+    "low_dose": "uint8 [N, 1, H, W]: grey levels of another scan, at a tenth of the dose",
+    "unenhanced": "uint8 [N, 1, H, W]: grey levels of a scan before the contrast agent was given",
+    "arterial": "uint8 [N, 1, H, W]: grey levels of a scan with the contrast agent in the arteries",
 }
+GREY = {"images", "low_dose", "unenhanced", "arterial"}  # float in [-1, 1] in a batch
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def blank(names: Iterable[str], n: int, size: int) -> dict[str, Tensor]:
     """A batch of n black slices of class 0, of whose insides nothing is known: {name: tensor [n, ...]}."""
     pixels = torch.zeros(n, 1, size, size)
     kinds = {
-        "images": pixels - 1,
+        **dict.fromkeys(GREY, pixels - 1),
         "labels": torch.zeros(n, dtype=torch.int64),
         "tissues": pixels.to(torch.uint8),
         "lesions": pixels.bool(),
@@ -128,8 +132,13 @@ def blank(names: Iterable[str], n: int, size: int) -> dict[str, Tensor]:
     return {name: kinds[name] for name in names}
 
 
+def as_batch(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What CTImages.tensors gave, as a system sees it: grey levels from uint8 to float in [-1, 1]."""
+    return {name: to_float(t) if name in GREY else t for name, t in tensors.items()}
+
+
 class Batches:
-    """An endless shuffled stream: batches[k] is {name: tensor [batch_size, ...]}, "images" in [-1, 1].
+    """An endless shuffled stream: batches[k] is {name: tensor [batch_size, ...]}, grey levels in [-1, 1].
 
     tensors are what CTImages.tensors gave, all [N, ...]. Every slice comes once per pass. Batch k follows
     from (seed, k) alone, so a run resumes anywhere.
@@ -147,7 +156,7 @@ class Batches:
             parts.append(self._order(start // n)[start - first : end - first])
             start = end
         found = {name: tensor[torch.cat(parts)] for name, tensor in self.tensors.items()}
-        return found | {"images": to_float(found["images"])}
+        return as_batch(found)
 
     def _order(self, epoch: int) -> Tensor:
         """The order of the slices in a pass, kept on their device: no step waits for a transfer."""

@@ -73,13 +73,13 @@ def load(
     phantoms: int = 2_000,
     seed: int = 0,
     skip_unreadable: bool = False,
-    truth: bool = False,
+    truth: Iterable[str] = (),
     reading: Reading = DEFAULT,
 ) -> CTImages:
     """The CTImages that --data names, at size x size pixels.
 
-    "phantom"; a folder, or one file; or another name that resolve knows. `source` says which it was. With
-    truth, the phantom's slices come with what it knows of them (slices.TRUTH); of others nobody knows it.
+    "phantom"; a folder, or one file; or another name that resolve knows. `source` says which it was. truth
+    names what the phantom's slices come with of what it knows (slices.TRUTH); of others nobody knows it.
     """
     name = resolve(data)
     if name == "phantom":
@@ -87,29 +87,36 @@ def load(
     return load_folder(name, size, skip_unreadable, reading)
 
 
-def load_phantom(n: int, size: int, seed: int = 0, truth: bool = False) -> CTImages:
-    """n slices of the built-in phantom, with its truth if that is asked for; patients are the groups."""
+def load_phantom(n: int, size: int, seed: int = 0, truth: Iterable[str] = ()) -> CTImages:
+    """n slices of the built-in phantom, with what truth names of slices.TRUTH; patients are the groups."""
+    source = f"built-in phantom, {n:,} slices, seed {seed}"
+    wanted = set(truth)
+    drawn = _drawn(n, size, seed, bool(wanted - phantom.PARTNERS.keys()))
+    first = {name: drawn.pop(name) for name in ("images", "labels", "groups")}
+    for partner in wanted & phantom.PARTNERS.keys():
+        drawn[partner] = _drawn(n, size, seed, False, partner)["images"]
+    known = {name: tensor for name, tensor in drawn.items() if name in wanted}
+    return CTImages(**first, classes=phantom.CLASSES, grouped_by="patient", source=source, truth=known)
+
+
+def _drawn(n: int, size: int, seed: int, truth: bool, partner: str | None = None) -> dict[str, Tensor]:
+    """Images, labels and groups of phantoms, or of their partners; with truth what is known of them too."""
     key = digest(_code(phantom, grey).encode(), f"{n} {size} {seed}".encode())
 
-    def make():
-        with progress(n, "drawing phantoms", "slice") as bar:
-            drawn = phantom.generate(n, size, seed, progress=lambda done, total: bar.update(done - bar.n))
-        arrays = {"images": drawn.images[:, None], "labels": drawn.classes, "groups": drawn.patients}
+    def make() -> Kept:
+        what = f"drawing phantoms{', ' * bool(partner)}{partner or ''}"
+        with progress(n, what, "slice") as bar:
+            p = phantom.generate(
+                n, size, seed, progress=lambda done, total: bar.update(done - bar.n), partner=partner
+            )
+        arrays = {"images": p.images[:, None], "labels": p.classes, "groups": p.patients}
         if truth:
-            known = {"tissues": drawn.labels, "lesions": drawn.masks, "hu": drawn.hu}
+            known = {"tissues": p.labels, "lesions": p.masks, "hu": p.hu}
             arrays |= {name: array[:, None] for name, array in known.items()}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}, {}
 
-    tensors, _ = _cached(f"phantom{'-truth' * truth}-{key}", make)
-    first = {name: tensors.pop(name) for name in ("images", "labels", "groups")}
-    source = f"built-in phantom, {n:,} slices, seed {seed}"
-    return CTImages(
-        **first,
-        classes=phantom.CLASSES,
-        grouped_by="patient",
-        source=source,
-        truth=tensors,
-    )
+    kind = "-truth" * truth + (f"-{partner}" if partner else "")
+    return _cached(f"phantom{kind}-{key}", make)[0]
 
 
 def load_folder(

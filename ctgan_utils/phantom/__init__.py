@@ -22,10 +22,18 @@ from ctgan_utils.grey import window
 from ctgan_utils.memory import require_memory
 from ctgan_utils.phantom.acquisition import acquire, system_matrix
 from ctgan_utils.phantom.anatomy import draw_anatomy, halve
-from ctgan_utils.phantom.patients import CLASS_COUNTS, CLASSES, LESIONS, TISSUES, Patient, draw_patient
-from ctgan_utils.runtime import UserError
+from ctgan_utils.phantom.patients import (
+    CLASS_COUNTS,
+    CLASSES,
+    LESIONS,
+    PARTNERS,
+    TISSUES,
+    Patient,
+    draw_patient,
+)
+from ctgan_utils.runtime import UserError, nearest
 
-__all__ = ["CLASSES", "CLASS_COUNTS", "TISSUES", "Phantoms", "generate"]
+__all__ = ["CLASSES", "CLASS_COUNTS", "PARTNERS", "TISSUES", "Phantoms", "generate"]
 
 BYTES_PER_PIXEL = 5  # of images, hu, labels and masks together
 SCANNED = 128  # slices are scanned with at least so many pixels a side, and then scaled down
@@ -79,14 +87,21 @@ def generate(
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
     workers: int | None = None,
+    partner: str | None = None,
 ) -> Phantoms:
     """Draws n slices of size x size pixels and returns them as Phantoms.
 
     Slice i depends on (seed, i, size) alone, so ``generate(n)`` begins with ``generate(k)`` for k < n;
     another size shows the same anatomy; those below SCANNED are scaled down. Patients are drawn by `workers`
     threads, by default one per core and at most 8; their number changes nothing but the time. progress, if
-    given, is called as progress(done, total) after every patient. Raises UserError unless n >= 1, size is a
-    multiple of 4 within 32..256, seed >= 0 and workers >= 1, and if the slices do not fit into memory.
+    given, is called as progress(done, total) after every patient.
+
+    partner is one of PARTNERS: the same n slices of the same patients, in the same display windows, scanned
+    another time at a tenth of the dose ("low_dose"), or with the contrast agent not given yet ("unenhanced")
+    or in the arteries ("arterial"). Noise is drawn anew.
+
+    Raises UserError for another partner, unless n >= 1, size is a multiple of 4 within 32..256, seed >= 0 and
+    workers >= 1, and if the slices do not fit into memory.
     """
     workers = min(8, os.cpu_count() or 1) if workers is None else workers
     checks = (
@@ -99,6 +114,8 @@ def generate(
         if not good:
             rule = "n >= 1, size a multiple of 4 within 32..256, seed >= 0, workers >= 1"
             raise UserError(f"bad {name}: {value}; give {rule}")
+    if partner is not None and partner not in PARTNERS:
+        raise UserError(f"bad partner: {partner}; {nearest(partner, PARTNERS)}")
     require_memory(BYTES_PER_PIXEL * n * size**2, f"n={n} slices of size={size}")
     hu, labels, masks = (np.zeros((n, size, size), t) for t in (np.int16, np.uint8, bool))
     images, z, windows = np.zeros_like(labels), np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
@@ -113,9 +130,12 @@ def generate(
     def scan(index: int) -> int:
         """Fills in the slices of a patient; returns their number."""
         p, start = drawn[index], starts[index]
+        noise = 2  # of which random stream
+        if partner:
+            p, noise = PARTNERS[partner](p), 3 + list(PARTNERS).index(partner)
         # whole stacks, even where only part is kept: the arithmetic must not depend on n
         clean, label, mask = draw_anatomy(p, matrix)
-        noisy = acquire(clean, p.fov / matrix, p.photons, np.random.default_rng([*p.key, 2]))
+        noisy = acquire(clean, p.fov / matrix, p.photons, np.random.default_rng([*p.key, noise]))
         while label.shape[-1] > size:
             label, mask = halve(label, mask, LESIONS[p.cls])
         noisy = scale_down(noisy, size, p.black)

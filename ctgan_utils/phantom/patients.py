@@ -7,7 +7,8 @@ Enhanced values depend on dose and delay of the injection; those here are mid-ra
 scatter about them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -131,3 +132,10 @@ def draw_patient(seed: int, index: int) -> Patient:
         photons=photons,
         window=(level, rng.uniform(370, 430)),
     )
+
+
+PARTNERS: dict[str, Callable[[Patient], Patient]] = {  # the same patient, scanned otherwise
+    "low_dose": lambda p: replace(p, photons=p.photons / 10),
+    "unenhanced": lambda p: replace(p, phase=0),
+    "arterial": lambda p: replace(p, phase=1),
+}

@@ -81,6 +81,7 @@ class System:
     ema_half_life: int = 10_000  # generated images until a weight counts half in G_ema
 
     inputs: ClassVar[tuple[str, ...]] = ("images",)  # what of the data a batch holds: see CTImages.tensors
+    given: ClassVar[tuple[str, ...]] = ()  # what of these `generate` needs: it translates them
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adam", "rmsprop")}
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ def slices_for(
     reading: Reading = DEFAULT,
 ) -> CTImages:
     """The slices that a --data names, at the system's size, with all that its batches hold."""
-    truth = not TRUTH.keys().isdisjoint(system.inputs)
+    truth = TRUTH.keys() & set(system.inputs)
     size = system.image_size
     return data.load(
         source, size, phantoms=phantoms, skip_unreadable=skip_unreadable, truth=truth, reading=reading

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ctgan_utils.data.image_files import grid_png
-from ctgan_utils.data.slices import Batches
+from ctgan_utils.data.slices import Batches, as_batch
 from ctgan_utils.grey import to_uint8
 from ctgan_utils.runtime import UserError, atomic_write, progress, seed_of
 from ctgan_utils.systems.base import Batch, History, System, Terms
@@ -70,6 +70,7 @@ class Trainer:
         self.fixed = s.noise(N_FIXED, torch.Generator().manual_seed(seed))
         images = data["images"]
         some = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:N_FIXED]
+        self.fixed |= as_batch({name: data[name][some] for name in s.given})
         self.real_spread = spread(images[some])
 
     @property

@@ -308,7 +308,7 @@ def test_the_real_slices_are_read_as_they_are(real_folder):
 
 
 def test_the_phantom_tells_what_it_knows_to_whoever_asks():
-    ct = data.load("phantom", 64, phantoms=40, truth=True)
+    ct = data.load("phantom", 64, phantoms=40, truth=TRUTH)
     drawn = phantom.generate(40, 64, seed=0)
     assert torch.equal(ct.truth["tissues"][:, 0], torch.from_numpy(drawn.labels))
     assert torch.equal(ct.truth["lesions"][:, 0], torch.from_numpy(drawn.masks))
@@ -325,6 +325,39 @@ def test_the_phantom_tells_what_it_knows_to_whoever_asks():
     assert plain.fingerprint == ct.fingerprint
 
 
+def test_a_partner_is_another_scan_of_the_same_slices():
+    ct = data.load("phantom", 64, phantoms=40, truth=["tissues", "low_dose", "unenhanced"])
+    assert set(ct.truth) == {"tissues", "low_dose", "unenhanced"}
+    full, low = (
+        torch.from_numpy(phantom.generate(40, 64, seed=0, partner=partner).hu).float()
+        for partner in (None, "low_dose")
+    )
+    again = phantom.generate(40, 64, seed=0, partner="low_dose")
+    assert torch.equal(ct.truth["low_dose"][:, 0], torch.from_numpy(again.images))
+    assert torch.equal(ct.truth["tissues"][:, 0], torch.from_numpy(again.labels))
+    liver = ct.truth["tissues"][:, 0] == phantom.TISSUES.index("liver")
+    slices = [k for k in range(40) if liver[k].sum() > 100]
+    assert len(slices) > 5
+    gap = torch.stack([(low - full)[k][liver[k]].mean() for k in slices])
+    assert gap.abs().max() < 10  # the same tissue
+    before = torch.from_numpy(phantom.generate(40, 64, seed=0, partner="unenhanced").hu).float()
+    without = [k for k in slices if (before - full)[k].mean().abs() < 1]  # never given any contrast agent
+    noise = [
+        torch.stack([(scan - full)[k][liver[k]].std() for k in without]).mean() for scan in (low, before)
+    ]
+    assert len(without) > 1
+    assert (noise[0] / noise[1]).item() == pytest.approx((11 / 2) ** 0.5, rel=0.1)  # variances 10 + 1, 1 + 1
+    kidney = ct.truth["tissues"][:, 0] == phantom.TISSUES.index("kidney cortex")
+    taken_up = [(full - before)[k][kidney[k]].mean().item() for k in range(40) if kidney[k].sum() > 20]
+    assert max(taken_up) > 60  # an enhanced kidney is bright
+    assert min(taken_up) > -10  # and none grows darker
+
+
+def test_a_partner_that_is_not_known_is_refused():
+    with pytest.raises(UserError, match="bad partner: lowdose; did you mean low_dose"):
+        phantom.generate(4, 64, partner="lowdose")
+
+
 def test_what_nobody_knows_of_a_slice_is_refused_in_one_line(tmp_path):
     save(tmp_path / "a.png", flat(7))
     with pytest.raises(UserError, match="1 slices: tissues of its slices are not known; the phantom's are"):
@@ -339,7 +372,7 @@ def test_a_batch_carries_all_that_belongs_to_its_images():
 
 
 def test_a_blank_batch_has_all_that_a_set_with_truth_has():
-    ct = data.load("phantom", 64, phantoms=40, truth=True)
+    ct = data.load("phantom", 64, phantoms=40, truth=TRUTH)
     names = ["images", "labels", *TRUTH]
     blank_batch, batch = blank(names, 2, 64), data.Batches(ct.tensors(names), 2, seed=0)[0]
     for name in names:
