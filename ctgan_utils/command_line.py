@@ -259,6 +259,19 @@ def build_parser() -> Parser:
     reads_slices(p)
     skips_unreadable(p)
 
+    p = command("quiz", commands.run_quiz, "a page on which people tell real slices from generated ones")
+    p.add_argument("--real", type=source, help=SOURCES)
+    p.add_argument(
+        "--fake", type=path, help="a run folder, a file that 'export' wrote, or a folder of images"
+    )
+    p.add_argument("--n", type=whole(2, 1_000), default=40, help="slices, half of them real (default 40)")
+    p.add_argument("--out", type=path, help="the page to write, a .html file")
+    p.add_argument("--score", type=path, nargs="+", metavar="FILE", help="answers that readers saved")
+    p.add_argument("--seed", type=seed, default=0)
+    p.add_argument("--json", action="store_true", help="the scores as JSON")
+    reads_slices(p)
+    skips_unreadable(p)
+
     p = command("export", commands.run_export, "write the generator of a run as one small file, to share")
     p.add_argument("run", type=path)
     p.add_argument("--out", type=path, required=True, help="a .safetensors file")

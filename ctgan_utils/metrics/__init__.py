@@ -44,12 +44,15 @@ from ctgan_utils.metrics.neighbours import (
     nearest_neighbour_accuracy,
     precision_recall,
 )
+from ctgan_utils.metrics.readers import binomial_interval, d_prime, fleiss_kappa
 from ctgan_utils.metrics.wavelets import packet_distances, packet_gains, wavelet_distance, wavelet_packets
 
 __all__ = [
     "GaussianStatistics",
+    "binomial_interval",
     "blank_space",
     "copied_share",
+    "d_prime",
     "data_copying_z",
     "difference_interval",
     "density_coverage",
@@ -57,6 +60,7 @@ __all__ = [
     "edge_continuity",
     "edge_density",
     "edge_precision_recall",
+    "fleiss_kappa",
     "frechet_curve",
     "frechet_distance",
     "frechet_extrapolated",
