@@ -31,6 +31,7 @@ class Pix2Pix(System):
     gradient_difference: float = 0.0  # weight of the difference of slopes
     edges: float = 0.0  # weight of the mean absolute difference of Sobel edges
     edges_judged: bool = False  # the critic sees the edges beside the image
+    skips: bool = True  # false: an autoencoder, without what joins layers of one size
     halvings: int = 2  # of the critic: patches of 34x34 pixels; the paper's three are 70x70
     batch_size: int = 1
 
@@ -56,7 +57,8 @@ class Pix2Pix(System):
     def networks(self) -> Networks:
         channels = len(TISSUES) if self.source == "tissues" else 1
         judged = channels + 1 + self.edges_judged
-        return UNet(self.image_size, channels, self.width), PatchCritic(judged, self.width, self.halvings)
+        G = UNet(self.image_size, channels, self.width, self.skips)
+        return G, PatchCritic(judged, self.width, self.halvings)
 
     def noise(self, n: int, rng: torch.Generator) -> Batch:
         """Nothing: the dropout of the generator is its noise."""
