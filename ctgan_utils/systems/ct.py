@@ -12,6 +12,7 @@ Each part answers a fault that slices of the Small GAN show (notebook 14).
   moving to one spot that the critic has not yet learnt to reject.
 - R1 and R2: the critic's slope stays small on real and on generated images, so that training settles.
 - Batches of 32: twice as many steps for the same images.
+- Augmentation: the critic is shown each slice otherwise every time, so that it can't learn them by heart.
 
 The loss with both penalties is that of Huang et al. 2024 ("R3GAN", section 2); the networks are ours.
 """
@@ -41,7 +42,7 @@ class RelativisticGAN(System):
     gamma: float = 1.0  # weight of R1 and R2 at the start
     gamma_end: float = 0.1  # and from half of the horizon on
     penalty_every: int = 8  # steps between penalties, each that many times as heavy (Karras 2020)
-    augmentation: float = 0.0  # probability of each kind of change to what the critic sees; for few patients
+    augmentation: float = 0.0  # probability of each kind of change to what the critic sees
     batch_size: int = 32
     learning_rate: float = 5e-4
     critic_learning_rate: float = 5e-4
@@ -104,6 +105,9 @@ OVERRIDES = {
 }
 
 PRESETS = (
-    Preset(RelativisticGAN("ct-64", width=32), overrides=OVERRIDES),
-    Preset(RelativisticGAN("ct-128", image_size=128, width=32, critic_width=24), overrides=OVERRIDES),
+    Preset(RelativisticGAN("ct-64", width=32, augmentation=0.4), overrides=OVERRIDES),
+    Preset(
+        RelativisticGAN("ct-128", image_size=128, width=32, critic_width=24, augmentation=0.4),
+        overrides=OVERRIDES,
+    ),
 )

@@ -1,12 +1,13 @@
 """Whether a critic knows its training slices by heart: scores of them, of unseen patients, of samples.
 
-    python tests/benchmarks/critic_scores.py RUN FOLDER
+    python tests/benchmarks/critic_scores.py FOLDER NAME=RUN...
 
-RUN is a run folder, FOLDER the slices it was trained on, a part of which it held out.
+Each RUN is a run folder, FOLDER the slices that all were trained on, a part of which they held out.
 """
 
 import csv
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -20,7 +21,15 @@ from ctgan_utils.training import checkpoints
 N = 500  # images of each kind
 
 
-def main(run: Path, folder: str) -> None:
+def main(folder: str, runs: dict[str, Path]) -> None:
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(["run", "images", "mean score", "standard deviation", "n"])
+    for name, run in runs.items():
+        table.writerows([name, *row] for row in scores(run, folder))
+
+
+def scores(run: Path, folder: str) -> Iterator[list]:
+    """A row for each kind of images."""
     G, system = load_generator(run)
     _, D = system.networks()
     checkpoints.load_weights(run / checkpoints.WEIGHTS, {"D": D})
@@ -31,13 +40,11 @@ def main(run: Path, folder: str) -> None:
         for name, ct in (("training slices", seen), ("slices of unseen patients", unseen))
     }
     kinds["generated slices"] = sample(G, N)
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["images", "mean score", "standard deviation", "n"])
     with torch.no_grad():
         for name, images in kinds.items():
-            scores = system.score(D, {"images": to_float(images)})
-            table.writerow([name, f"{scores.mean():.2f}", f"{scores.std():.2f}", len(scores)])
+            found = system.score(D, {"images": to_float(images)})
+            yield [name, f"{found.mean():.2f}", f"{found.std():.2f}", len(found)]
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(sys.argv[1], {name: Path(run) for name, run in (text.split("=", 1) for text in sys.argv[2:])})

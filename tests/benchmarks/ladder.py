@@ -74,7 +74,7 @@ class WassersteinOnWavelets(ThesisGAN):
 def ladder(images):
     """{step: its system}, each with one change to the one before."""
     small = get_experiment("small", "lesson")
-    ct = replace(get_experiment("ct-64", "lesson"), horizon=images)
+    ct = replace(get_experiment("ct-64", "lesson"), horizon=images, augmentation=0.0)
     names = "width", "critic_width", "batch_size", "horizon"
     alike = {name: getattr(small, name) for name in ("critic_steps", "learning_rate", "beta1", "beta2")}
     relativistic = dict(zip(names, (16, 16, 64, images)))
