@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
+from ctgan_utils import metrics
 from ctgan_utils.campaign.plan import Entry, Plan, Run
 from ctgan_utils.runtime import UserError, atomic_write
 
@@ -94,12 +94,7 @@ class Summary:
 
     def interval(self, column: str) -> tuple[float, float] | None:
         """The 95 % interval of that mean by Student's t; None for fewer than two seeds."""
-        values = self._values(column)
-        if len(values) < 2:
-            return None
-        mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
-        reach = stdtrit(len(values) - 1, 0.975) * error
-        return float(mean - reach), float(mean + reach)
+        return metrics.mean_interval(self._values(column))
 
     def _values(self, column: str) -> list[float]:
         return [row[column] for row in self.rows if row[column] is not None]

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 from torch import Tensor
 
 from ctgan_utils import metrics
@@ -89,12 +88,13 @@ def scores(readers: Sequence[Answers]) -> dict[str, Any]:
     places = np.flatnonzero(truth)
     order = sorted(range(len(places)), key=lambda k: (-fooled[k], places[k]))
     shares = [reader.right / len(truth) for reader in readers]
+    interval = metrics.mean_interval(shares)
     return {
         "slices": len(truth),
         "generated": int(truth.sum()),
         "readers": [_of_one(reader) for reader in readers],
         "mean_accuracy": float(np.mean(shares)),
-        "mean_accuracy_interval": _interval(shares),
+        "mean_accuracy_interval": interval and (max(0.0, interval[0]), min(1.0, interval[1])),
         "kappa": _kappa(readers),
         "taken_for_real": [
             {"slice": int(places[k]) + 1, "readers": int(fooled[k])} for k in order if fooled[k]
@@ -114,14 +114,6 @@ def _of_one(reader: Answers) -> dict[str, Any]:
         "fooled_interval": metrics.binomial_interval(fooled, made) if made else None,
         "d_prime": metrics.d_prime(hits, made, alarms, real) if made and real else None,
     }
-
-
-def _interval(shares: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % interval of the mean over readers like these, by Student's t; None for one reader."""
-    if len(shares) < 2:
-        return None
-    reach = stdtrit(len(shares) - 1, 0.975) * np.std(shares, ddof=1) / np.sqrt(len(shares))
-    return float(max(0.0, np.mean(shares) - reach)), float(min(1.0, np.mean(shares) + reach))
 
 
 def _kappa(readers: Sequence[Answers]) -> float | None:

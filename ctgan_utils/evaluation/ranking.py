@@ -60,6 +60,6 @@ def difference(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> tuple[float,
 def _interval(runs: Sequence[Evaluation]) -> tuple[float, float]:
     if len(runs) == 1:
         return runs[0].report["interval"]
-    values = [e.report["value"] for e in runs]
-    low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
-    return float(low), float(high)
+    found = metrics.mean_interval([e.report["value"] for e in runs])
+    assert found is not None
+    return found

@@ -3,6 +3,7 @@
 from ctgan_utils.metrics.bootstrap import (
     difference_interval,
     interval,
+    mean_interval,
     one_of_each,
     resample,
     resample_patients,
@@ -71,6 +72,7 @@ __all__ = [
     "kernel_distance",
     "kernel_distance_subsets",
     "loose_ends",
+    "mean_interval",
     "memorisation_ratio",
     "ms_ssim",
     "ms_ssim_diversity",

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 
 def resample(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -46,3 +47,15 @@ def difference_interval(estimate: float, resampled: ArrayLike) -> tuple[float, f
     """The same for the difference of two distances over the same resamples, which may be negative."""
     low, high = np.quantile(np.asarray(resampled), [0.025, 0.975])
     return float(2 * estimate - high), float(2 * estimate - low)
+
+
+def mean_interval(values: ArrayLike) -> tuple[float, float] | None:
+    """The 95 % interval of the mean of independent values, such as those of several seeds, by Student's t.
+
+    None for fewer than two.
+    """
+    values = np.asarray(values, np.float64)
+    if len(values) < 2:
+        return None
+    reach = stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - reach), float(values.mean() + reach)

@@ -8,6 +8,7 @@ from ctgan_utils.metrics import (
     difference_interval,
     frechet_distance,
     interval,
+    mean_interval,
     one_of_each,
     resample,
     resample_patients,
@@ -92,3 +93,10 @@ def test_the_interval_of_a_distance_is_as_wide_as_repeated_experiments_scatter()
 def test_a_distance_is_never_negative_and_a_difference_may_be():
     assert interval(1.0, [1.0, 3.0]) == pytest.approx((0, 0.95))
     assert difference_interval(1.0, [1.0, 3.0]) == pytest.approx((-0.95, 0.95))
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = [3.1, 2.7, 4.0, 3.3]
+    expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert mean_interval(values) == pytest.approx(expected)
+    assert mean_interval([3.1]) is None
