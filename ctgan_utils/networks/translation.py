@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -153,25 +154,24 @@ class ImagePool(nn.Module):
     """
 
     kept: Tensor
-    count: Tensor
+    count: Tensor  # images that it has been given
 
     def __init__(self, image_size: int, size: int = 50) -> None:
         super().__init__()
         self.register_buffer("kept", torch.zeros(size, 1, image_size, image_size))
-        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("count", torch.tensor(0))
 
     def forward(self, images: Tensor) -> Tensor:
-        shown = []
-        for image in images:
-            count = int(self.count)
-            if count < len(self.kept):
-                self.kept[count] = image
-                self.count += 1
-                shown.append(image)
-            elif torch.rand(()) < 0.5:
-                place = int(torch.randint(len(self.kept), ()))
+        count, size, shown = int(self.count), len(self.kept), []
+        rng = np.random.default_rng([torch.initial_seed(), count])  # follows from the run's seed and step
+        for given, image in enumerate(images, start=count):
+            exchanged, place = rng.random() < 0.5, int(rng.integers(size))
+            if given < size:
+                self.kept[given] = image
+            elif exchanged:
                 shown.append(self.kept[place].clone())
                 self.kept[place] = image
-            else:
-                shown.append(image)
+                continue
+            shown.append(image)
+        self.count.fill_(count + len(images))
         return torch.stack(shown)

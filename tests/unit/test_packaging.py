@@ -75,7 +75,8 @@ def test_the_wheel_holds_all_code_the_weights_and_the_command(wheel):
         information = f"ctgan_utils-{ctgan_utils.__version__}.dist-info/"
         names = {name for name in archive.namelist() if not name.startswith(information)}
         commands = archive.read(f"{information}entry_points.txt").decode()
-    assert names == code | {f"ctgan_utils/shipped/{name}" for name in WEIGHTS}
+    page = {"ctgan_utils/evaluation/quiz.html"}
+    assert names == code | page | {f"ctgan_utils/shipped/{name}" for name in WEIGHTS}
     assert "ctgan-utils = ctgan_utils.__main__:main" in commands
 
 
