@@ -1,30 +1,28 @@
-"""The options of every command, and how a command ends: with what code, and with which one line of error."""
+"""The options of every command."""
 
 import argparse
-import contextlib
-import errno
-import math
-import os
 import re
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from io import TextIOWrapper
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
-import torch
-
-from ctgan_utils.runtime import (
-    DEVICES,
-    STANDARD_OUTPUT,
-    UserError,
-    brief,
-    nearest,
-    printable,
-    to_standard_output,
+from ctgan_utils.endings import ended
+from ctgan_utils.option_types import (
+    epochs,
+    images,
+    path,
+    pixels,
+    positive,
+    seed,
+    shard,
+    share,
+    source,
+    span,
+    steps,
+    whole,
 )
+from ctgan_utils.runtime import DEVICES, UserError, brief, nearest, printable
 
 try:
     from ctgan_utils import commands, systems
@@ -35,12 +33,6 @@ except UserError as error:  # of a system that $CTGAN_SYSTEMS names
     print(f"error: {printable(error)}", file=sys.stderr)
     sys.exit(2)
 
-LARGEST_SEED = 2**32 - 1  # NumPy's and, by way of it, scikit-learn's
-MOST_IMAGES = 10**7  # a hundred times the largest collections of CT slices
-MOST_PIXELS = 65_535  # a side, as in a JPEG
-MOST_STEPS = 10**9  # at a millisecond each, the fastest there are, twelve days
-MOST_EPOCHS = 10**6  # ninety times the thesis' longest run
-LARGEST = 10**6  # standard deviations or GB: no latent and no machine has so many
 LONGEST_MESSAGE = 400  # characters of what argparse says
 
 KEPT = "keep about that share of the slices, whole patients or groups, out of training (default 0.2; 0: none)"
@@ -56,76 +48,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog}: {brief(message, LONGEST_MESSAGE)}; see {self.prog} --help")
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number between two bounds, both allowed."""
-
-    def number(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:  # of more than 4,300 digits too
-            value = low - 1
-        if not low <= value <= high:
-            wanted = f"a whole number from {low:,} to {high:,}"
-            raise argparse.ArgumentTypeError(f"{brief(text)}: it must be {wanted}")
-        return value
-
-    return number
-
-
-seed, images, pixels = whole(0, LARGEST_SEED), whole(1, MOST_IMAGES), whole(1, MOST_PIXELS)
-steps, epochs = whole(1, MOST_STEPS), whole(1, MOST_EPOCHS)
-
-
-def positive(text: str) -> float:
-    value = _float(text)
-    if not 0 < value <= LARGEST:
-        raise argparse.ArgumentTypeError(f"{brief(text)}: it must be a number above 0, at most {LARGEST:,}")
-    return value
-
-
-def share(text: str) -> float:
-    value = _float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{brief(text)}: it must be a number from 0 to below 1")
-    return value
-
-
-def shard(text: str) -> tuple[int, int]:
-    """I/N as (I, N), with 1 <= I <= N."""
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    part, parts = (int(number) for number in match.groups()) if match else (0, 0)
-    if not 1 <= part <= parts:
-        raise argparse.ArgumentTypeError(f"{brief(text)}: it must be I/N, such as 2/5 for the second of five")
-    return part, parts
-
-
-def span(text: str) -> tuple[float, float]:
-    """LOW:HIGH, two finite numbers, as (low, high)."""
-    low, _, high = text.partition(":")
-    if not -math.inf < _float(low) < _float(high) < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"{brief(text)}: it must be two numbers, the lower first, such as -160:240"
-        )
-    return float(low), float(high)
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan  # which no comparison holds for
-
-
-def source(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name; name a file or a folder")
-    return text
-
-
-def path(text: str) -> Path:
-    return Path(source(text))
 
 
 def build_parser() -> Parser:
@@ -329,105 +251,9 @@ def _ranges_joined(argv: Sequence[str]) -> list[str]:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run a command, that of the process if no words are given; returns the exit code."""
-    try:
-        if argv is None:
-            _take_signals()
-        _prepare_streams()
-        try:
-            args = parse(sys.argv[1:] if argv is None else argv)
-            code = args.action(args) or 0
-        except SystemExit as end:  # after --help
-            code = int(end.code or 0)
-        with to_standard_output():
-            sys.stdout.flush()
-        return code
-    except UserError as error:
-        return _fail(str(error))
-    except KeyboardInterrupt:
-        return _fail("interrupted; what was written before is whole")
-    except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
-        _silence(sys.stdout)
-        return 0
-    except OSError as error:
-        if error.filename == STANDARD_OUTPUT:
-            _silence(sys.stdout)
-        return _fail(_about_system(error))
-    except (MemoryError, RuntimeError) as error:
-        if not _is_about_memory(error):
-            raise
-        reason = brief(str(error).splitlines()[0] if str(error) else "none is left", 120)
-        return _fail(
-            f"out of memory ({reason}); ask for fewer or smaller images, or a smaller batch or network"
-        )
 
+    def command() -> int | None:
+        args = parse(sys.argv[1:] if argv is None else argv)
+        return args.action(args)
 
-def _fail(message: str) -> int:
-    """Say in one line what is wrong; returns the exit code of a failure."""
-    with contextlib.suppress(OSError):
-        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
-    return 2
-
-
-def _prepare_streams() -> None:
-    """Let names in any script be printed on any terminal. Raises UserError if standard output is closed."""
-    if sys.stderr is None:  # closed by the caller; a file of ours must not come to stand in its place
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    if sys.stdout is None:
-        raise UserError("standard output: closed; send it to a file, or to /dev/null")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _take_signals() -> None:
-    """Let Ctrl-C and SIGTERM end the command by a KeyboardInterrupt, so that half-written files are removed.
-
-    A second one does not wait for what is still at work. One of several processes that share a run is stopped
-    at once by SIGTERM: it may be waiting for the others.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda number, frame: os._exit(2))
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-    if "WORLD_SIZE" in os.environ:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-MENDS = {
-    **dict.fromkeys(WRITING, "free some space or choose another place; what was written before is whole"),
-    errno.EACCES: "change its permissions, or name another",
-    errno.EPERM: "change its permissions, or name another",
-    errno.EISDIR: "name a file in it",
-    errno.ENOTDIR: "choose another place",
-    errno.EEXIST: "choose another place",
-    errno.ENOENT: "name another",
-    errno.ENAMETOOLONG: "shorten it",
-    errno.ELOOP: "name what the link should point to",
-    errno.EMFILE: "allow more open files (ulimit -n)",
-    errno.ENOMEM: "ask for fewer or smaller images, or a smaller batch or network",
-}
-
-
-def _about_system(error: OSError) -> str:
-    """What the operating system refuses, of which file or stream, and the mend."""
-    place = f"{error.filename}: " if error.filename is not None else ""
-    mend = MENDS.get(error.errno or 0, "try again, or name another place")
-    return f"{place}{error.strerror or error}; {mend}"
-
-
-def _silence(stream: Any) -> None:
-    """Let a broken stream take what is still in it, so that Python does not complain at its end."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _is_about_memory(error: Exception) -> bool:
-    """True where an allocation failed; PyTorch says so in a RuntimeError on the CPU."""
-    said = ("can't allocate memory", "not enough memory", "out of memory")
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(s in str(error) for s in said)
+    return ended(command, is_process=argv is None)

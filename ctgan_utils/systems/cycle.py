@@ -3,6 +3,9 @@
 One network translates there, one back, and a critic stands at each end. No image is ever shown beside its
 partner; what keeps the translation to its image is that the way there and back must end where it began. The
 phantom has the partners, so that what is invented and what is lost on the way can be seen afterwards.
+
+Networks and losses are the paper's, at a small width. What differs: batches of at least two, since partners
+are moved apart within a batch; rates that stay; and samples that are drawn from the averaged weights.
 """
 
 from collections.abc import Iterator
@@ -17,10 +20,11 @@ from ctgan_utils.losses import critic_estimate
 from ctgan_utils.networks.translation import ImagePool, PatchCritic, ResidualTranslator
 from ctgan_utils.phantom import PARTNERS
 from ctgan_utils.systems.base import Batch, Networks, Override, Preset, Rule, System, Terms
+from ctgan_utils.systems.translation import Translation
 
 
 @dataclass(frozen=True)
-class CycleGAN(System):
+class CycleGAN(Translation):
     """Least squares at both ends, and L1 from where an image began to where it comes back.
 
     A batch holds images of the one kind and, of other slices, images of the other kind: those that belong
@@ -28,29 +32,18 @@ class CycleGAN(System):
     with the pools of generated images.
     """
 
-    source: str = "unenhanced"  # the kind to start from: a partner of the phantom; the other is its images
     cycle: float = 10.0  # weight of the way there and back
     identity: float = 0.0  # weight of leaving alone what is of the right kind already
     blocks: int = 6  # residual blocks of each translator: the paper's number for 128x128
-    halvings: int = 2  # of the critics, as in pix2pix
     batch_size: int = 2
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = {**System.choices, "source": tuple(PARTNERS)}
-
-    @property
-    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return "images", self.source
-
-    @property
-    def given(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.source,)
 
     def rules(self) -> Iterator[Rule]:
         yield from super().rules()
         for name in ("cycle", "identity"):
             yield name, getattr(self, name) >= 0, "at least 0"
         yield self.within("blocks", 1, 32)
-        yield self.within("halvings", 1, 4)
 
     def networks(self) -> Networks:
         ends = "there", "back"
@@ -58,10 +51,6 @@ class CycleGAN(System):
         D = nn.ModuleDict({end: PatchCritic(1, self.width, self.halvings) for end in ends})
         D.update({f"pool_{end}": ImagePool(self.image_size) for end in ends})
         return G, D
-
-    def noise(self, n: int, rng: torch.Generator) -> Batch:
-        """Nothing: what is translated is all there is."""
-        return {}
 
     def generate(self, G: nn.Module, batch: Batch) -> Tensor:
         return G["there"](batch[self.source])  # type: ignore[index, operator]

@@ -19,11 +19,12 @@ from ctgan_utils.losses import critic_estimate, gradient_difference
 from ctgan_utils.networks.translation import PatchCritic, UNet
 from ctgan_utils.phantom import PARTNERS, TISSUES
 from ctgan_utils.systems.base import Batch, Networks, Override, Preset, Rule, System, Terms
+from ctgan_utils.systems.translation import Translation
 
 
 @dataclass(frozen=True)
-class Pix2Pix(System):
-    """A batch holds the images, and beside each the source that it is to be made from."""
+class Pix2Pix(Translation):
+    """The paper's losses; the only noise of the generator is its dropout."""
 
     source: str = "tissues"  # or a partner of the phantom: low_dose, unenhanced, arterial
     adversarial: float = 1.0  # weight of the critic's judgement
@@ -32,18 +33,9 @@ class Pix2Pix(System):
     edges: float = 0.0  # weight of the mean absolute difference of Sobel edges
     edges_judged: bool = False  # the critic sees the edges beside the image
     skips: bool = True  # false: an autoencoder, without what joins layers of one size
-    halvings: int = 2  # of the critic: patches of 34x34 pixels; the paper's three are 70x70
     batch_size: int = 1
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = {**System.choices, "source": ("tissues", *PARTNERS)}
-
-    @property
-    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return "images", self.source
-
-    @property
-    def given(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.source,)
 
     def rules(self) -> Iterator[Rule]:
         for rule in super().rules():
@@ -52,17 +44,12 @@ class Pix2Pix(System):
         yield self.within("batch_size", 1, 65_536)
         for name in ("adversarial", "l1", "gradient_difference", "edges"):
             yield name, getattr(self, name) >= 0, "at least 0"
-        yield self.within("halvings", 1, 4)
 
     def networks(self) -> Networks:
         channels = len(TISSUES) if self.source == "tissues" else 1
         judged = channels + 1 + self.edges_judged
         G = UNet(self.image_size, channels, self.width, self.skips)
         return G, PatchCritic(judged, self.width, self.halvings)
-
-    def noise(self, n: int, rng: torch.Generator) -> Batch:
-        """Nothing: the dropout of the generator is its noise."""
-        return {}
 
     def seen(self, batch: Batch) -> Tensor:
         """The source as networks see it: grey levels [N, 1, S, S], or a map for each tissue."""

@@ -19,6 +19,8 @@ GROUND = {
     "runtime",
     "memory",
     "outputs",
+    "option_types",
+    "endings",
     "grey",
     "latents",
     "filters",
@@ -47,6 +49,8 @@ ON_THE_GROUND = {  # the little that these modules need of each other
     "latents": {"runtime"},
     "memory": {"runtime"},
     "outputs": {"runtime"},
+    "option_types": {"runtime"},
+    "endings": {"runtime"},
     "metrics": {"filters"},
 }
 
