@@ -97,8 +97,8 @@ def generate(
     given, is called as progress(done, total) after every patient.
 
     partner is one of PARTNERS: the same n slices of the same patients, in the same display windows, scanned
-    another time at a tenth of the dose ("low_dose"), or with the contrast agent not given yet ("unenhanced")
-    or in the arteries ("arterial"). Noise is drawn anew.
+    another time at a fiftieth of the dose ("low_dose"), or with the contrast agent not given yet
+    ("unenhanced") or in the arteries ("arterial"). Noise is drawn anew.
 
     Raises UserError for another partner, unless n >= 1, size is a multiple of 4 within 32..256, seed >= 0 and
     workers >= 1, and if the slices do not fit into memory.

@@ -135,7 +135,7 @@ def draw_patient(seed: int, index: int) -> Patient:
 
 
 PARTNERS: dict[str, Callable[[Patient], Patient]] = {  # the same patient, scanned otherwise
-    "low_dose": lambda p: replace(p, photons=p.photons / 10),
+    "low_dose": lambda p: replace(p, photons=p.photons / 50),
     "unenhanced": lambda p: replace(p, phase=0),
     "arterial": lambda p: replace(p, phase=1),
 }

@@ -37,7 +37,11 @@ class CycleGAN(Translation):
     blocks: int = 6  # residual blocks of each translator: the paper's number for 128x128
     batch_size: int = 2
 
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {**System.choices, "source": tuple(PARTNERS)}
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        **System.choices,
+        "source": tuple(PARTNERS),
+        "target": ("images", *PARTNERS),
+    }
 
     def rules(self) -> Iterator[Rule]:
         yield from super().rules()
@@ -56,11 +60,11 @@ class CycleGAN(Translation):
         return G["there"](batch[self.source])  # type: ignore[index, operator]
 
     def score(self, D: nn.Module, batch: Batch) -> Tensor:
-        return D["there"](batch["images"])  # type: ignore[index, operator]
+        return D["there"](batch[self.target])  # type: ignore[index, operator]
 
     def unpaired(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(images of the source, images of the other kind of other slices)."""
-        return batch[self.source], batch["images"].roll(1, 0)
+        """(images of the source, images of the target of other slices)."""
+        return batch[self.source], batch[self.target].roll(1, 0)
 
     def critic_loss(self, G: Any, D: Any, batch: Batch) -> tuple[Tensor, Terms]:
         x, y = self.unpaired(batch)
@@ -95,4 +99,4 @@ OVERRIDES = {
     "lesson": (Override({}, {"batch_size": 4}),),
 }
 
-PRESETS = (Preset(CycleGAN("cycle"), overrides=OVERRIDES),)
+PRESETS = (Preset(CycleGAN("cycle", target="arterial"), overrides=OVERRIDES),)

@@ -1,8 +1,8 @@
 """pix2pix (Isola, Zhu, Zhou and Efros 2017): from one picture of a slice to another, learnt from pairs.
 
 A U-Net translates, a PatchGAN judges patches of source and image together, and an L1 term keeps each pixel
-near its partner's. The phantom has pairs of all that it knows: tissues and grey levels, a tenth of the dose
-and the whole, before and after the contrast agent. Terms for edges are switched on by their weights:
+near its partner's. The phantom has pairs of all that it knows: tissues and grey levels, a fiftieth of the
+dose and the whole, before and after the contrast agent. Terms for edges are switched on by their weights:
 gradient differences (Nie 2018) and Sobel edges (Yu 2019: gEa-GAN; dEa-GAN if the critic sees them too).
 """
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss, one_hot, softplus
+from torch.nn.functional import l1_loss, softplus
 
 from ctgan_utils.filters import sobel
 from ctgan_utils.losses import critic_estimate, gradient_difference
@@ -35,7 +35,11 @@ class Pix2Pix(Translation):
     skips: bool = True  # false: an autoencoder, without what joins layers of one size
     batch_size: int = 1
 
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {**System.choices, "source": ("tissues", *PARTNERS)}
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        **System.choices,
+        "source": ("tissues", *PARTNERS),
+        "target": ("images", *PARTNERS),
+    }
 
     def rules(self) -> Iterator[Rule]:
         for rule in super().rules():
@@ -54,30 +58,31 @@ class Pix2Pix(Translation):
     def seen(self, batch: Batch) -> Tensor:
         """The source as networks see it: grey levels [N, 1, S, S], or a map for each tissue."""
         if self.source == "tissues":
-            return one_hot(batch["tissues"][:, 0].long(), len(TISSUES)).movedim(-1, 1).float()
+            tissues = batch["tissues"]
+            return (tissues == torch.arange(len(TISSUES), device=tissues.device)[:, None, None]).float()
         return batch[self.source]
 
     def generate(self, G: nn.Module, batch: Batch) -> Tensor:
         return G(self.seen(batch))
 
     def score(self, D: nn.Module, batch: Batch) -> Tensor:
-        """A map of scores for each image of the batch, judged beside its source."""
-        shown = [self.seen(batch), batch["images"]]
+        """A map of scores for each target of the batch, judged beside its source."""
+        shown = [self.seen(batch), batch[self.target]]
         if self.edges_judged:
-            shown.append(sobel(batch["images"]))
+            shown.append(sobel(batch[self.target]))
         return D(torch.cat(shown, dim=1))
 
     def critic_loss(self, G: nn.Module, D: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
         with torch.no_grad():
             fake = self.generate(G, batch)
-        real_scores, fake_scores = self.score(D, batch), self.score(D, {**batch, "images": fake})
+        real_scores, fake_scores = self.score(D, batch), self.score(D, {**batch, self.target: fake})
         loss = (softplus(-real_scores).mean() + softplus(fake_scores).mean()) / 2
         return loss, {"estimate": critic_estimate(real_scores, fake_scores)}
 
     def generator_loss(self, G: nn.Module, D: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
-        fake, real = self.generate(G, batch), batch["images"]
+        fake, real = self.generate(G, batch), batch[self.target]
         terms = {
-            "adversarial": softplus(-self.score(D, {**batch, "images": fake})).mean(),
+            "adversarial": softplus(-self.score(D, {**batch, self.target: fake})).mean(),
             "l1": l1_loss(fake, real),
             "gradient_difference": gradient_difference(fake, real),
             "edges": l1_loss(sobel(fake), sobel(real)),

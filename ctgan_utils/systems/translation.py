@@ -10,14 +10,15 @@ from ctgan_utils.systems.base import Batch, Rule, System
 
 @dataclass(frozen=True)
 class Translation(System):
-    """A batch holds images, the target, and beside each what it is to be made from, named by `source`."""
+    """A batch holds beside each image what is to be made, `target`, and from what, `source`."""
 
     source: str = "unenhanced"  # of the phantom: see data.slices.TRUTH
+    target: str = "images"  # or one of them too
     halvings: int = 2  # of the critic: patches of 34x34 pixels; three, of 70x70, are Isola's and Zhu's
 
     @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return "images", self.source
+        return tuple(dict.fromkeys(("images", self.target, self.source)))
 
     @property
     def given(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -26,6 +27,7 @@ class Translation(System):
     def rules(self) -> Iterator[Rule]:
         yield from super().rules()
         yield self.within("halvings", 1, 4)
+        yield "target", self.target != self.source, "another than source"
 
     def noise(self, n: int, rng: torch.Generator) -> Batch:
         """Nothing: what is translated is all there is."""
