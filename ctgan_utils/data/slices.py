@@ -19,8 +19,9 @@ TRUTH = {  # what the phantom knows of a slice besides its grey levels, its clas
     "low_dose": "uint8 [N, 1, H, W]: grey levels of another scan, at a fiftieth of the dose",
     "unenhanced": "uint8 [N, 1, H, W]: grey levels of a scan before the contrast agent was given",
     "arterial": "uint8 [N, 1, H, W]: grey levels of a scan with the contrast agent in the arteries",
+    "healthy": "uint8 [N, 1, H, W]: grey levels of a scan of the same patient without the lesion",
 }
-GREY = {"images", "low_dose", "unenhanced", "arterial"}  # float in [-1, 1] in a batch
+GREY = {"images", "low_dose", "unenhanced", "arterial", "healthy"}  # float in [-1, 1] in a batch
 
 
 @dataclass(frozen=True)

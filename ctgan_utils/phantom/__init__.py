@@ -25,7 +25,6 @@ from ctgan_utils.phantom.anatomy import draw_anatomy, halve
 from ctgan_utils.phantom.patients import (
     CLASS_COUNTS,
     CLASSES,
-    LESIONS,
     PARTNERS,
     TISSUES,
     Patient,
@@ -98,7 +97,7 @@ def generate(
 
     partner is one of PARTNERS: the same n slices of the same patients, in the same display windows, scanned
     another time at a fiftieth of the dose ("low_dose"), or with the contrast agent not given yet
-    ("unenhanced") or in the arteries ("arterial"). Noise is drawn anew.
+    ("unenhanced") or in the arteries ("arterial"), or with no lesion ("healthy"). Noise is drawn anew.
 
     Raises UserError for another partner, unless n >= 1, size is a multiple of 4 within 32..256, seed >= 0 and
     workers >= 1, and if the slices do not fit into memory.
@@ -137,7 +136,7 @@ def generate(
         clean, label, mask = draw_anatomy(p, matrix)
         noisy = acquire(clean, p.fov / matrix, p.photons, np.random.default_rng([*p.key, noise]))
         while label.shape[-1] > size:
-            label, mask = halve(label, mask, LESIONS[p.cls])
+            label, mask = halve(label, mask, p.lesion)
         noisy = scale_down(noisy, size, p.black)
         at = slice(start, min(n, start + len(p.z)))
         count = at.stop - start

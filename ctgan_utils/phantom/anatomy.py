@@ -10,7 +10,7 @@ from ctgan_utils.phantom.bones import paint_iliac, paint_ribs, paint_spine
 from ctgan_utils.phantom.canvas import Canvas, capsule, ellipsoid
 from ctgan_utils.phantom.kidneys import paint_kidneys
 from ctgan_utils.phantom.organs import paint_bowel, paint_colon, paint_organs, paint_stomach, paint_vessels
-from ctgan_utils.phantom.patients import LESIONS, TISSUE_ID, Patient
+from ctgan_utils.phantom.patients import TISSUE_ID, Patient
 
 
 def paint_torso(c: Canvas) -> None:
@@ -135,4 +135,4 @@ def draw_anatomy(patient: Patient, size: int) -> tuple[np.ndarray, np.ndarray, n
     black = np.float32(patient.black)
     grey = np.where(c.outside, np.maximum(c.hu, black), c.hu).reshape(blocks).mean((2, 4))
     hu = np.where(grey > black, grey, c.hu.reshape(blocks).mean((2, 4)))
-    return hu, *halve(c.labels, c.lesion, LESIONS[patient.cls])
+    return hu, *halve(c.labels, c.lesion, patient.lesion)

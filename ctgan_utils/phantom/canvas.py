@@ -123,6 +123,8 @@ class Canvas:
         hu: float | np.ndarray | None = None,
     ) -> None:
         """Covers distance < 0 with a tissue, edge pixels in part; `hu` stands in for the tissue's mean."""
+        if tissue in LESIONS and self.patient.healed:
+            return
         cover = distance * np.float32(-1 / self.pixel)
         cover += np.float32(0.5)
         np.clip(cover, 0, 1, out=cover)

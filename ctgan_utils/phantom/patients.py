@@ -76,6 +76,12 @@ class Patient:
     fov: float
     photons: float  # dose, as in acquisition.acquire
     window: tuple[float, float]  # centre and width of the display window, HU
+    healed: bool = False  # nothing is painted of what makes the class
+
+    @property
+    def lesion(self) -> str | None:
+        """The tissue that its slices show as the lesion, if there is one."""
+        return None if self.healed else LESIONS[self.cls]
 
     @property
     def black(self) -> float:
@@ -134,8 +140,9 @@ def draw_patient(seed: int, index: int) -> Patient:
     )
 
 
-PARTNERS: dict[str, Callable[[Patient], Patient]] = {  # the same patient, scanned otherwise
+PARTNERS: dict[str, Callable[[Patient], Patient]] = {  # the same patient, otherwise
     "low_dose": lambda p: replace(p, photons=p.photons / 50),
     "unenhanced": lambda p: replace(p, phase=0),
     "arterial": lambda p: replace(p, phase=1),
+    "healthy": lambda p: replace(p, healed=True),
 }

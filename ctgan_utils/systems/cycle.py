@@ -39,7 +39,7 @@ class CycleGAN(Translation):
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         **System.choices,
-        "source": tuple(PARTNERS),
+        "source": ("images", *PARTNERS),
         "target": ("images", *PARTNERS),
     }
 

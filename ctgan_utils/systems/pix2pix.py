@@ -26,7 +26,7 @@ from ctgan_utils.systems.translation import Translation
 class Pix2Pix(Translation):
     """The paper's losses; the only noise of the generator is its dropout."""
 
-    source: str = "tissues"  # or a partner of the phantom: low_dose, unenhanced, arterial
+    source: str = "tissues"  # or images, or a partner of the phantom: low_dose, unenhanced, ...
     adversarial: float = 1.0  # weight of the critic's judgement
     l1: float = 100.0  # weight of the mean absolute difference
     gradient_difference: float = 0.0  # weight of the difference of slopes
@@ -37,7 +37,7 @@ class Pix2Pix(Translation):
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         **System.choices,
-        "source": ("tissues", *PARTNERS),
+        "source": ("tissues", "images", *PARTNERS),
         "target": ("images", *PARTNERS),
     }
 

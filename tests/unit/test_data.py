@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 from ctgan_utils import data, grey, phantom
 from ctgan_utils.data import image_files, similarity
@@ -346,11 +347,23 @@ def test_a_partner_is_another_scan_of_the_same_slices():
         torch.stack([(scan - full)[k][liver[k]].std() for k in without]).mean() for scan in (low, before)
     ]
     assert len(without) > 1
-    assert (noise[0] / noise[1]).item() == pytest.approx((11 / 2) ** 0.5, rel=0.1)  # variances 10 + 1, 1 + 1
+    assert (noise[0] / noise[1]).item() == pytest.approx((51 / 2) ** 0.5, rel=0.1)  # variances 50 + 1, 1 + 1
     kidney = ct.truth["tissues"][:, 0] == phantom.TISSUES.index("kidney cortex")
     taken_up = [(full - before)[k][kidney[k]].mean().item() for k in range(40) if kidney[k].sum() > 20]
     assert max(taken_up) > 60  # an enhanced kidney is bright
     assert min(taken_up) > -10  # and none grows darker
+
+
+def test_the_healthy_partner_differs_where_the_lesion_is_and_nowhere_else():
+    sick, healthy = (phantom.generate(80, 64, seed=7, partner=partner) for partner in (None, "healthy"))
+    lesions = [phantom.TISSUES.index(name) for name in ("cyst", "stone", "tumour")]
+    lesion = np.isin(sick.labels, lesions)
+    assert lesion.any()
+    assert not np.isin(healthy.labels, lesions).any()
+    near = lesion | binary_dilation(sick.masks, np.ones((1, 3, 3)))
+    assert np.array_equal(healthy.labels[~near], sick.labels[~near])
+    noise = np.abs(healthy.hu - sick.hu.astype(float))[~binary_dilation(near, np.ones((1, 7, 7)))].mean()
+    assert np.abs(healthy.hu - sick.hu.astype(float))[sick.masks].mean() > 5 * noise
 
 
 def test_a_partner_that_is_not_known_is_refused():

@@ -29,7 +29,7 @@ from ctgan_utils.training.trainer import Trainer
 
 @pytest.fixture(scope="module")
 def ct():
-    return data.load_phantom(64, 32, seed=0, truth=["tissues", "unenhanced"])
+    return data.load_phantom(64, 32, seed=0, truth=["tissues", "unenhanced", "arterial"])
 
 
 # networks
@@ -173,9 +173,11 @@ def test_a_cycle_never_sees_an_image_beside_its_partner(ct):
     x, y = s.unpaired(batch)
     assert torch.equal(x, batch["unenhanced"])
     for k in range(4):
-        assert torch.equal(y[k], batch["images"][k - 1])
+        assert torch.equal(y[k], batch["arterial"][k - 1])
     with pytest.raises(UserError, match="batch_size=1"):
         get_experiment("cycle", "smoke", ["batch_size=1"])
+    with pytest.raises(UserError, match="target=arterial: it must be another than source"):
+        get_experiment("cycle", "smoke", ["source=arterial"])
 
 
 def test_a_pool_shows_what_it_was_given_and_old_images_half_of_the_time():
