@@ -98,3 +98,16 @@ def translations_figure(
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", color=colour)
     fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     return add_caption(fig, caption)
+
+
+def taken_up_figure(gains: Mapping[str, tuple[np.ndarray, np.ndarray]], caption: str) -> Figure:
+    """How much brighter tissues became, {tissue: (truly, as made)} in grey levels, a point for each slice."""
+    fig, axes = new_figure(1, len(gains), figsize=(2.2 * len(gains), 2.7), sharex=True, sharey=True)
+    known = np.concatenate([np.concatenate(pair) for pair in gains.values()])
+    low, high = np.nanmin(known), np.nanmax(known)
+    for axis, (tissue, (truly, made)) in zip(axes, gains.items()):
+        axis.plot([low, high], [low, high], color=GREY, lw=1)
+        axis.plot(truly, made, "o", color=FAKE, markersize=3, alpha=0.5)
+        axis.set(title=tissue, xlabel="true gain, grey levels")
+    axes[0].set_ylabel("made gain, grey levels")
+    return add_caption(fig, f"{caption} On the line, the translator is right.")

@@ -26,6 +26,8 @@ from ctgan_utils.metrics.frechet import (
 )
 from ctgan_utils.metrics.images import (
     blank_space,
+    body_brightness,
+    body_width,
     edge_density,
     grey_level_distance,
     ms_ssim,
@@ -52,6 +54,8 @@ __all__ = [
     "GaussianStatistics",
     "binomial_interval",
     "blank_space",
+    "body_brightness",
+    "body_width",
     "copied_share",
     "d_prime",
     "data_copying_z",

@@ -245,3 +245,20 @@ def nearest_correlation(images: Images) -> np.ndarray:
     correlations = np.full(len(images), np.nan)
     correlations[varied] = 1 - nearest_distances(directions, directions, same=True)[0][:, 0] ** 2 / 2
     return correlations
+
+
+def body_width(images: np.ndarray) -> np.ndarray:
+    """Width of the body in images uint8 [N, 1, H, W]: columns in which an eighth of the pixels is not dark.
+
+    Dark is below 25 of 255 grey levels. The table is too thin to count.
+    """
+    lit = np.asarray(images)[:, 0] >= 25
+    return (lit.sum(1) >= images.shape[-2] / 8).sum(1)
+
+
+def body_brightness(images: np.ndarray) -> np.ndarray:
+    """Mean grey level of what is not dark (25 of 255 and more) in images uint8 [N, 1, H, W]; else NaN."""
+    images = np.asarray(images)[:, 0].astype(float)
+    lit = images >= 25
+    count = lit.sum((1, 2)).astype(float)
+    return np.divide((images * lit).sum((1, 2)), count, out=np.full(len(images), np.nan), where=count > 0)

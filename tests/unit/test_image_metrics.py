@@ -8,6 +8,8 @@ from skimage.metrics import structural_similarity
 
 from ctgan_utils.metrics import (
     blank_space,
+    body_brightness,
+    body_width,
     edge_density,
     grey_level_distance,
     ms_ssim,
@@ -240,3 +242,15 @@ def test_similarity_of_pairs_is_one_for_a_collapsed_set():
 def test_bad_images_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(textures(4, 32))
+
+
+def test_a_body_is_as_wide_as_its_columns_and_as_bright_as_what_is_not_dark():
+    images = np.zeros((3, 1, 32, 32), np.uint8)
+    images[0, 0, 8:20, 4:24] = 100
+    images[1, 0, 8:20, 4:24] = 100
+    images[1, 0, 28, :] = 200  # a table
+    images[1, 0, :, 0] = 20  # too dark to count
+    assert body_width(images).tolist() == [20, 20, 0]
+    brightness = body_brightness(images)
+    assert brightness[:2].tolist() == [100, pytest.approx((240 * 100 + 32 * 200) / 272)]
+    assert np.isnan(brightness[2])
