@@ -16,7 +16,7 @@ TRUTH = {  # what the phantom knows of a slice besides its grey levels, its clas
     "tissues": "uint8 [N, 1, H, W]: the tissue that fills most of the pixel, index into phantom.TISSUES",
     "lesions": "bool [N, 1, H, W]: the lesion; empty for class Normal",
     "hu": "int16 [N, 1, H, W]: Hounsfield units",
-    "low_dose": "uint8 [N, 1, H, W]: grey levels of another scan, at a fiftieth of the dose",
+    "low_dose": "uint8 [N, 1, H, W]: grey levels of another scan, at a hundredth of the dose",
     "unenhanced": "uint8 [N, 1, H, W]: grey levels of a scan before the contrast agent was given",
     "arterial": "uint8 [N, 1, H, W]: grey levels of a scan with the contrast agent in the arteries",
     "healthy": "uint8 [N, 1, H, W]: grey levels of a scan of the same patient without the lesion",

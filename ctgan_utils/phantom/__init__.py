@@ -96,7 +96,7 @@ def generate(
     given, is called as progress(done, total) after every patient.
 
     partner is one of PARTNERS: the same n slices of the same patients, in the same display windows, scanned
-    another time at a fiftieth of the dose ("low_dose"), or with the contrast agent not given yet
+    another time at a hundredth of the dose ("low_dose"), or with the contrast agent not given yet
     ("unenhanced") or in the arteries ("arterial"), or with no lesion ("healthy"). Noise is drawn anew.
 
     Raises UserError for another partner, unless n >= 1, size is a multiple of 4 within 32..256, seed >= 0 and

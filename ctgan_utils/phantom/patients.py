@@ -141,7 +141,7 @@ def draw_patient(seed: int, index: int) -> Patient:
 
 
 PARTNERS: dict[str, Callable[[Patient], Patient]] = {  # the same patient, otherwise
-    "low_dose": lambda p: replace(p, photons=p.photons / 50),
+    "low_dose": lambda p: replace(p, photons=p.photons / 100),
     "unenhanced": lambda p: replace(p, phase=0),
     "arterial": lambda p: replace(p, phase=1),
     "healthy": lambda p: replace(p, healed=True),

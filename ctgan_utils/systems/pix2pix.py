@@ -1,7 +1,7 @@
 """pix2pix (Isola, Zhu, Zhou and Efros 2017): from one picture of a slice to another, learnt from pairs.
 
 A U-Net translates, a PatchGAN judges patches of source and image together, and an L1 term keeps each pixel
-near its partner's. The phantom has pairs of all that it knows: tissues and grey levels, a fiftieth of the
+near its partner's. The phantom has pairs of all that it knows: tissues and grey levels, a hundredth of the
 dose and the whole, before and after the contrast agent. Terms for edges are switched on by their weights:
 gradient differences (Nie 2018) and Sobel edges (Yu 2019: gEa-GAN; dEa-GAN if the critic sees them too).
 """

@@ -15,6 +15,7 @@ class Translation(System):
     source: str = "unenhanced"  # of the phantom: see data.slices.TRUTH
     target: str = "images"  # or one of them too
     halvings: int = 2  # of the critic: patches of 34x34 pixels; three, of 70x70, are Isola's and Zhu's
+    ema_half_life: int = 1_000  # short: the loss names the true image, so that little wavers
 
     @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]

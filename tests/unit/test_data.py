@@ -347,7 +347,7 @@ def test_a_partner_is_another_scan_of_the_same_slices():
         torch.stack([(scan - full)[k][liver[k]].std() for k in without]).mean() for scan in (low, before)
     ]
     assert len(without) > 1
-    assert (noise[0] / noise[1]).item() == pytest.approx((51 / 2) ** 0.5, rel=0.1)  # variances 50 + 1, 1 + 1
+    assert (noise[0] / noise[1]).item() == pytest.approx((101 / 2) ** 0.5, rel=0.1)  # 100 + 1, 1 + 1
     kidney = ct.truth["tissues"][:, 0] == phantom.TISSUES.index("kidney cortex")
     taken_up = [(full - before)[k][kidney[k]].mean().item() for k in range(40) if kidney[k].sum() > 20]
     assert max(taken_up) > 60  # an enhanced kidney is bright
