@@ -1,0 +1,40 @@
+"""Figures of conditional generators: points of a toy by what was asked, and what a judge says of images."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ctgan_utils.figures import add_caption, new_figure
+
+
+def spots_figure(points: Mapping[str, Tensor], asked: Tensor, centres: Tensor, caption: str) -> Figure:
+    """Generated points {title: [N, 2]} in the colour of what was asked, [N]; centres [K, 2] as crosses."""
+    fig, axes = new_figure(1, len(points), figsize=(4 * len(points), 4), squeeze=False)
+    for axis, (title, made) in zip(axes[0], points.items()):
+        axis.scatter(*made.T, c=asked, cmap="tab10", s=8, vmin=0, vmax=9)
+        axis.scatter(*centres.T, marker="+", s=160, c=range(len(centres)), cmap="tab10", vmin=0, vmax=9)
+        axis.set(title=title, xlabel="first coordinate", ylabel="second coordinate", aspect="equal")
+    return add_caption(fig, caption)
+
+
+def confusion_figure(
+    found: Mapping[str, tuple[ArrayLike, ArrayLike]], classes: Sequence[str], caption: str
+) -> Figure:
+    """Confusion matrices {title: (what is true or was asked, what the judge says)}, in per cent of a row."""
+    fig, axes = new_figure(1, len(found), figsize=(4.3 * len(found), 3.6), squeeze=False)
+    for axis, (title, (true, said)) in zip(axes[0], found.items()):
+        counts = np.zeros((len(classes), len(classes)))
+        np.add.at(counts, (np.asarray(true), np.asarray(said)), 1)
+        shares = 100 * counts / np.maximum(1, counts.sum(1, keepdims=True))
+        axis.imshow(shares, cmap="Greys", vmin=0, vmax=100)
+        for (row, column), share in np.ndenumerate(shares):
+            color = "white" if share > 60 else "black"
+            axis.text(column, row, f"{share:.0f}", ha="center", va="center", color=color)
+        ticks = range(len(classes))
+        axis.set_xticks(ticks, classes)
+        axis.set_yticks(ticks, classes)
+        axis.set(title=title, xlabel="what the judge says", ylabel="what is true, or was asked")
+    return add_caption(fig, caption)
