@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ctgan_utils.networks.blocks import LinearStem, initialise
+from ctgan_utils.networks.critics import WaveletCritic
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -77,3 +78,21 @@ class ProjectionCritic(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             features = features.float().sum((2, 3))
             return self.psi(features)[:, 0] + (self.classes(labels) * features).sum(1)
+
+
+class ProjectionWaveletCritic(WaveletCritic):
+    """Images [N, 1, S, S] and labels int64 [N] -> scores [N]: those of WaveletCritic, plus <v_y, phi(x)>.
+
+    phi is the mean over the last maps, v_y an embedding of the class, which begins at 0.
+    """
+
+    def __init__(self, image_size: int, width: int, classes: int) -> None:
+        super().__init__(image_size, width)
+        self.classes = nn.Embedding(classes, self.score.in_channels)
+        nn.init.zeros_(self.classes.weight)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        features = self.features(images)
+        with torch.autocast(images.device.type, enabled=False):
+            agreement = (self.classes(labels) * features.mean((2, 3))).sum(1)
+            return self.score(features).flatten() + agreement

@@ -67,7 +67,11 @@ class WaveletCritic(nn.Module):
         self.score = nn.Conv2d(channels[-1], 1, kernel_size=4)
         self.apply(initialise_he)
 
+    def features(self, images: Tensor) -> Tensor:
+        """The last maps, float32 [N, C, 4, 4]."""
+        return self.layers(haar(images)).float()
+
     def forward(self, images: Tensor) -> Tensor:
-        features = self.layers(haar(images))
+        features = self.features(images)
         with torch.autocast(images.device.type, enabled=False):
-            return self.score(features.float()).flatten()
+            return self.score(features).flatten()

@@ -17,7 +17,7 @@ Each part answers a fault that slices of the Small GAN show (notebook 14).
 The loss with both penalties is that of Huang et al. 2024 ("R3GAN", section 2); the networks are ours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,10 @@ class RelativisticGAN(System):
         """The weight of R1 and R2 at a step: falls exponentially over the first half of the horizon."""
         return self.gamma * (self.gamma_end / self.gamma) ** min(1.0, 2 * self.passed(step))
 
+    def judge(self, D: nn.Module, batch: Batch) -> Callable[[Tensor], Tensor]:
+        """The critic as a function from images to scores, told whatever a batch has to tell it."""
+        return D
+
     def shown(self, images: Tensor) -> Tensor:
         """What the critic sees of images."""
         return augment(images, self.augmentation) if self.augmentation else images
@@ -82,18 +86,20 @@ class RelativisticGAN(System):
     def critic_loss(self, G: nn.Module, D: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
         with torch.no_grad():
             real, fake = self.shown(batch["images"]), self.shown(self.generate(G, batch))
-        real_scores, fake_scores = D(real), D(fake)
+        C = self.judge(D, batch)
+        real_scores, fake_scores = C(real), C(fake)
         loss = relativistic(real_scores, fake_scores)
         terms = {"estimate": critic_estimate(real_scores, fake_scores)}
         if batch["step"] % self.penalty_every == 0:
-            terms |= {"R1": squared_slope(D, real), "R2": squared_slope(D, fake)}
+            terms |= {"R1": squared_slope(C, real), "R2": squared_slope(C, fake)}
             loss = loss + self.penalty_every * self.gamma_at(batch["step"]) / 2 * (terms["R1"] + terms["R2"])
         return loss, terms
 
     def generator_loss(self, G: nn.Module, D: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
+        C = self.judge(D, batch)
         with torch.no_grad():
-            real_scores = D(self.shown(batch["images"]))
-        return relativistic(D(self.shown(self.generate(G, batch))), real_scores), {}
+            real_scores = C(self.shown(batch["images"]))
+        return relativistic(C(self.shown(self.generate(G, batch))), real_scores), {}
 
     def layout(self) -> dict[str, Any]:
         return {"objective": "relativistic"}

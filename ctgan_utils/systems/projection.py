@@ -20,6 +20,13 @@ from ctgan_utils.systems.base import Batch, Networks, Override, Preset, Rule, Sy
 MOST_CLASSES = 100_000  # each has an embedding as long as the critic's last layer is wide
 
 
+def check_classes(classes: int, tensors: dict[str, Tensor]) -> None:
+    """Raises UserError where the data have more classes than a system."""
+    found = int(tensors["labels"].max()) + 1
+    if found > classes:
+        raise UserError(f"classes={classes}: the data have {found}; pass --set classes={found}")
+
+
 @dataclass(frozen=True)
 class ProjectionGAN(System):
     """A batch holds the classes of its images ("labels"), and those asked of the generator ("wanted")."""
@@ -36,9 +43,7 @@ class ProjectionGAN(System):
         yield self.within("classes", 1, MOST_CLASSES)
 
     def check(self, tensors: dict[str, Tensor]) -> None:
-        found = int(tensors["labels"].max()) + 1
-        if found > self.classes:
-            raise UserError(f"classes={self.classes}: the data have {found}; pass --set classes={found}")
+        check_classes(self.classes, tensors)
 
     def networks(self) -> Networks:
         G = ConditionalGenerator(self.image_size, self.z_dim, self.width, self.classes)
