@@ -2,11 +2,17 @@
 
 import pytest
 import torch
-from torch.nn.functional import relu
+from torch.nn.functional import relu, softplus
 from torch.testing import assert_close
 
 from ctgan_utils import data
-from ctgan_utils.networks.conditional import ConditionalBatchNorm, ConditionalGenerator, ProjectionCritic
+from ctgan_utils.networks.conditional import (
+    ConditionalBatchNorm,
+    ConditionalGenerator,
+    ProjectionCritic,
+    ProjectionWaveletCritic,
+)
+from ctgan_utils.networks.critics import WaveletCritic
 from ctgan_utils.runtime import UserError
 from ctgan_utils.sampling import load_generator, sample
 from ctgan_utils.systems import get_experiment
@@ -99,3 +105,40 @@ def test_the_generator_makes_the_size_that_is_asked():
     for size in (32, 64, 128):
         labels = torch.zeros(2, dtype=torch.int64)
         assert ConditionalGenerator(size, 5, 2, 4)(torch.zeros(2, 5), labels).shape == (2, 1, size, size)
+
+
+# ct-64, told a class
+
+
+def test_the_wavelet_critic_scores_classes_by_the_projection_on_their_embeddings():
+    D = ProjectionWaveletCritic(32, 4, 3)
+    x, zero, two = torch.randn(5, 1, 32, 32), torch.zeros(5, dtype=torch.int64), torch.full((5,), 2)
+    with torch.no_grad():
+        assert_close(D(x, two), D(x, zero))  # embeddings begin at 0
+        D.classes.weight.normal_()
+        features = D.features(x).mean((2, 3))
+        assert_close(D(x, two) - D(x, zero), features @ (D.classes.weight[2] - D.classes.weight[0]))
+        assert_close(WaveletCritic.forward(D, x), D(x, zero) - features @ D.classes.weight[0])
+
+
+def test_a_generated_slice_is_compared_with_a_real_one_of_its_class(ct):
+    s = get_experiment("conditional", "smoke", ["image_size=32", "penalty_every=2", "augmentation=0"])
+    G, D = s.networks()
+    batch = {"images": ct.images[:8].float() / 127.5 - 1, "labels": ct.labels[:8], "step": 1}
+    batch |= s.noise(8, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        D.classes.weight.normal_()
+        z = torch.cat([batch["z"], torch.eye(4)[batch["labels"]]], dim=1)
+        fake = G(z, batch["grain"])
+        gap = D(batch["images"], batch["labels"]) - D(fake, batch["labels"])
+        assert_close(s.critic_loss(G, D, batch)[0], softplus(-gap).mean())
+        assert_close(s.generator_loss(G, D, batch)[0], softplus(gap).mean())
+        wanted = {name: batch[name] for name in ("z", "grain", "wanted")}
+        z = torch.cat([batch["z"], torch.eye(4)[batch["wanted"]]], dim=1)
+        assert_close(s.generate(G, wanted), G(z, batch["grain"]))
+
+
+def test_a_class_that_it_does_not_know_is_refused(ct):
+    s = get_experiment("conditional", "smoke", ["image_size=32", "classes=2"])
+    with pytest.raises(UserError, match="classes=2: the data have 4; pass --set classes=4"):
+        Trainer(s, *s.networks(), ct.tensors(s.inputs))
