@@ -135,6 +135,15 @@ def grid_png(images: np.ndarray | Tensor, columns: int = 8) -> bytes:
     return png(sheet, SHEET)
 
 
+def read_grid(path: Path, side: int) -> np.ndarray:
+    """The images of a sheet that grid_png wrote, uint8 [rows, columns, 1, side, side]."""
+    with Image.open(path) as image:
+        sheet = np.pad(np.asarray(image), (0, 1))  # a line behind the last ones too
+    rows, columns = (length // (side + 1) for length in sheet.shape)
+    tiles = sheet.reshape(rows, side + 1, columns, side + 1).transpose(0, 2, 1, 3)
+    return tiles[:, :, None, :side, :side]
+
+
 def write_images(folder: Path | str, images: np.ndarray, names: Sequence[str]) -> None:
     """Write images uint8 [N, H, W] as PNG files of those names below a folder that holds no images yet."""
     folder = Path(folder)

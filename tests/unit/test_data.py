@@ -326,6 +326,14 @@ def test_the_phantom_tells_what_it_knows_to_whoever_asks():
     assert plain.fingerprint == ct.fingerprint
 
 
+def test_a_sheet_of_images_is_read_back(tmp_path):
+    images = torch.randint(0, 256, (6, 1, 16, 16), dtype=torch.uint8)
+    (tmp_path / "sheet.png").write_bytes(image_files.grid_png(images, columns=3))
+    read = image_files.read_grid(tmp_path / "sheet.png", 16)
+    assert read.shape == (2, 3, 1, 16, 16)
+    assert np.array_equal(read.reshape(6, 1, 16, 16), images.numpy())
+
+
 def test_a_partner_is_another_scan_of_the_same_slices():
     ct = data.load("phantom", 64, phantoms=40, truth=["tissues", "low_dose", "unenhanced"])
     assert set(ct.truth) == {"tissues", "low_dose", "unenhanced"}
