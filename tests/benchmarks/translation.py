@@ -56,7 +56,6 @@ def arms(base):
     return {
         "L1 alone": replace(base, adversarial=0.0),
         "GAN": base,
-        "GAN alone": replace(base, l1=0.0),
         "gradient differences": replace(base, gradient_difference=500.0),
         "edges (gEa)": replace(base, edges=100.0),
         "edges judged too (dEa)": replace(base, edges=100.0, edges_judged=True),
