@@ -37,9 +37,12 @@ def networks(folder):
 
 @pytest.mark.parametrize("experiment", ["small-kernel", "dcgan-b64"])
 def test_two_processes_end_with_the_weights_of_one(tmp_path, experiment):
-    """Gradient penalty, batch normalisation in G (and D), and EMA: all as if the batch had been whole."""
-    run(sys.executable, "-m", "ctgan_utils", *command(experiment, 6, tmp_path / "one"))
-    said = run(*TORCHRUN, "-m", "ctgan_utils", *command(experiment, 6, tmp_path / "two"))
+    """Gradient penalty, batch normalisation in G (and D), and EMA: all as if the batch had been whole.
+
+    After few steps: where a gradient is nearly zero, Adam makes a whole step of its rounding error.
+    """
+    run(sys.executable, "-m", "ctgan_utils", *command(experiment, 3, tmp_path / "one"))
+    said = run(*TORCHRUN, "-m", "ctgan_utils", *command(experiment, 3, tmp_path / "two"))
     assert said.count("in 2 processes") == 1
     one, two = networks(tmp_path / "one"), networks(tmp_path / "two")
     for name, tensor in one.items():

@@ -56,9 +56,19 @@ def test_the_distance_of_noise_is_pytorchfwds(size, level, theirs):
     assert wavelet_distance(x, y, level) == pytest.approx(theirs, rel=1e-6)
 
 
-@pytest.mark.parametrize(("level", "theirs"), [(2, 2.7128076540043904), (3, 0.37556406422651734)])
-def test_the_distance_of_phantoms_is_pytorchfwds(phantom, level, theirs):
-    assert wavelet_distance(*phantom.images.split(400), level) == pytest.approx(theirs, rel=1e-6)
+def blocks(n, seed):
+    """Images of squares of three sizes, uint8 [n, 1, 64, 64]: neighbours are alike, and all is exact."""
+    rng = np.random.default_rng(seed)
+    sizes = ((8, 128), (4, 64), (2, 64))  # pixels a side, grey levels
+    parts = [rng.integers(0, high, (n, 1, 64 // side, 64 // side)) for side, high in sizes]
+    grown = (part.repeat(side, 2).repeat(side, 3) for part, (side, _) in zip(parts, sizes))
+    return torch.from_numpy(sum(grown).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("level", "theirs"), [(2, 2.828285080195447), (3, 0.6051224030619621)])
+def test_the_distance_of_images_with_structure_is_pytorchfwds(level, theirs):
+    x, y = blocks(400, 0), blocks(400, 1) // 2 + 60
+    assert wavelet_distance(x, y, level) == pytest.approx(theirs, rel=1e-6)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (48, 64)])
