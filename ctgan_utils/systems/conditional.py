@@ -5,9 +5,8 @@ the image's features agree with an embedding of the class (Miyato and Koyama 201
 asked for the class of the real one that it is compared with, so that the loss of ct-64 stays as it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,32 +14,20 @@ from torch.nn.functional import one_hot
 
 from ctgan_utils.networks.conditional import ProjectionWaveletCritic
 from ctgan_utils.networks.generators import WaveletGenerator
-from ctgan_utils.systems.base import Batch, Networks, Preset, Rule
+from ctgan_utils.systems.base import Batch, Networks, Preset
 from ctgan_utils.systems.ct import OVERRIDES, RelativisticGAN
-from ctgan_utils.systems.projection import MOST_CLASSES, check_classes
+from ctgan_utils.systems.told import Told
 
 
 @dataclass(frozen=True)
-class ConditionalGAN(RelativisticGAN):
-    """A batch holds the classes of its images ("labels"); samples are drawn for classes "wanted"."""
+class ConditionalGAN(Told, RelativisticGAN):
+    """The loss of ct-64, on networks that are told the class."""
 
     classes: int = 4  # of the data: CT KIDNEY and the phantom have four
-
-    inputs: ClassVar[tuple[str, ...]] = ("images", "labels")
-
-    def rules(self) -> Iterator[Rule]:
-        yield from super().rules()
-        yield self.within("classes", 1, MOST_CLASSES)
-
-    def check(self, tensors: dict[str, Tensor]) -> None:
-        check_classes(self.classes, tensors)
 
     def networks(self) -> Networks:
         G = WaveletGenerator(self.image_size, self.z_dim + self.classes, self.width)
         return G, ProjectionWaveletCritic(self.image_size, self.critic_width, self.classes)
-
-    def noise(self, n: int, rng: torch.Generator) -> Batch:
-        return {**super().noise(n, rng), "wanted": torch.randint(self.classes, (n,), generator=rng)}
 
     def generate(self, G: nn.Module, batch: Batch) -> Tensor:
         """In training for the classes of the batch's images, else for those that are wanted."""

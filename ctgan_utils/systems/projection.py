@@ -5,52 +5,30 @@ image's features agree with an embedding of the class. Hinge loss and spectral n
 its residual blocks are replaced by DCGAN's convolutions.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ctgan_utils.losses import critic_estimate, hinge
 from ctgan_utils.networks.conditional import ConditionalGenerator, ProjectionCritic
-from ctgan_utils.runtime import UserError
-from ctgan_utils.systems.base import Batch, Networks, Override, Preset, Rule, System, Terms
-
-MOST_CLASSES = 100_000  # each has an embedding as long as the critic's last layer is wide
-
-
-def check_classes(classes: int, tensors: dict[str, Tensor]) -> None:
-    """Raises UserError where the data have more classes than a system."""
-    found = int(tensors["labels"].max()) + 1
-    if found > classes:
-        raise UserError(f"classes={classes}: the data have {found}; pass --set classes={found}")
+from ctgan_utils.systems.base import Batch, Networks, Override, Preset, System, Terms
+from ctgan_utils.systems.told import Told
 
 
 @dataclass(frozen=True)
-class ProjectionGAN(System):
-    """A batch holds the classes of its images ("labels"), and those asked of the generator ("wanted")."""
+class ProjectionGAN(Told, System):
+    """The hinge loss, on networks that are told the class."""
 
     classes: int = 4  # of the data: CT KIDNEY and the phantom have four
     critic_steps: int = 5  # those of the paper, as the rates and momenta below
     beta1: float = 0.0
     beta2: float = 0.9
 
-    inputs: ClassVar[tuple[str, ...]] = ("images", "labels")
-
-    def rules(self) -> Iterator[Rule]:
-        yield from super().rules()
-        yield self.within("classes", 1, MOST_CLASSES)
-
-    def check(self, tensors: dict[str, Tensor]) -> None:
-        check_classes(self.classes, tensors)
-
     def networks(self) -> Networks:
         G = ConditionalGenerator(self.image_size, self.z_dim, self.width, self.classes)
         return G, ProjectionCritic(self.image_size, self.width, self.classes)
-
-    def noise(self, n: int, rng: torch.Generator) -> Batch:
-        return {**super().noise(n, rng), "wanted": torch.randint(self.classes, (n,), generator=rng)}
 
     def generate(self, G: nn.Module, batch: Batch) -> Tensor:
         return G(batch["z"], batch["wanted"])
