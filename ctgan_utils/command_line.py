@@ -159,6 +159,9 @@ def build_parser() -> Parser:
     p.add_argument("--n", type=images, default=64)
     p.add_argument("--out", type=path, required=True, help="one .png sheet, or a folder for single images")
     p.add_argument("--data", type=source, help="slices to translate, for a run that translates: " + SOURCES)
+    p.add_argument(
+        "--class", dest="wanted", metavar="CLASS", help="what to ask for of a run that is told a class"
+    )
     p.add_argument("--truncation", type=positive, help="cut the normal latents off at +-T (thesis A.6)")
     p.add_argument("--seed", type=seed, default=0)
 

@@ -18,9 +18,10 @@ from ctgan_utils.data.slices import TRUTH, blank
 from ctgan_utils.evaluation import ct_features, features
 from ctgan_utils.memory import require_memory
 from ctgan_utils.networks import count_operations, count_parameters
-from ctgan_utils.runtime import IN_CHECKOUT, UserError, atomic_write, progress, say
+from ctgan_utils.runtime import IN_CHECKOUT, UserError, atomic_write, nearest, progress, say
 from ctgan_utils.sampling import given_by, load_generator, sample
 from ctgan_utils.systems.base import System, ThesisRecord
+from ctgan_utils.systems.told import Told
 from ctgan_utils.training import checkpoints
 
 
@@ -39,12 +40,13 @@ def run_sample(args: Namespace) -> None:
     numbers = sum(tensor.numel() for tensor in noise.values())
     bytes_each = 2 * system.image_size**2 + 4 * numbers  # an image, its part of the output, its noise
     require_memory(args.n * bytes_each, f"--n {args.n}")
-    images = sample(G, args.n, args.seed, args.truncation, given=_given(system, args))
+    given = _given(system, args) | _wanted(system, args)
+    images = sample(G, args.n, args.seed, args.truncation, given=given)
     if is_sheet:
         atomic_write(args.out, image_files.grid_png(images))
     else:
         image_files.write_images(args.out, images[:, 0].numpy(), [f"{i:05d}.png" for i in range(args.n)])
-        about = {"run": str(args.run), "seed": args.seed, "truncation": args.truncation}
+        about = {"run": str(args.run), "seed": args.seed, "truncation": args.truncation, "class": args.wanted}
         atomic_write(args.out / discovery.SAMPLED, json.dumps(about).encode())
     say(f"{args.out}: {args.n} samples of {args.run}")
 
@@ -67,6 +69,18 @@ def _given(system: System, args: Namespace) -> dict[str, Tensor]:
     if len(ct) < args.n:
         raise UserError(f"--n {args.n}: {args.data} holds {len(ct)} slices")
     return given_by(ct[: args.n], system)
+
+
+def _wanted(system: System, args: Namespace) -> dict[str, Tensor]:
+    """The class that is asked for, n times; nothing if none is."""
+    if args.wanted is None:
+        return {}
+    if not isinstance(system, Told):
+        raise UserError(f"--class {args.wanted}: {system.name} is told no class; leave it out")
+    names = checkpoints.read_classes(args.run) or [str(k) for k in range(system.classes)]
+    if args.wanted not in names:
+        raise UserError(f"--class {args.wanted}: no class of that name; {nearest(args.wanted, names)}")
+    return {"wanted": torch.full((args.n,), names.index(args.wanted))}
 
 
 def run_experiments(args: Namespace) -> None:
@@ -99,6 +113,7 @@ def run_export(args: Namespace) -> None:
     outputs.check_file(args.out, "--out", [".safetensors"], lambda path: names_key(path, "exported_from"))
     G, system = load_generator(args.run)
     about = {**checkpoints.read_metadata(checkpoints.weights_file(args.run)), "exported_from": args.run.name}
+    about["classes"] = checkpoints.read_classes(args.run)
     seen = checkpoints.read_seen(args.run)
     atomic_write(args.out, checkpoints.pack_weights({"G_ema": G}, about, args.bits, seen))
     say(f"{args.out}: G_ema of {system.name}, {args.out.stat().st_size / 1e6:.2f} MB")

@@ -73,7 +73,12 @@ def run_folder(
                 config = {
                     "experiment": to_dict(system),
                     "seed": seed,
-                    "data": {"source": data.source, "fingerprint": data.fingerprint, "images": len(data)},
+                    "data": {
+                        "source": data.source,
+                        "fingerprint": data.fingerprint,
+                        "images": len(data),
+                        "classes": list(data.classes),
+                    },
                     "versions": versions(),
                 }
                 atomic_write(folder / CONFIG, json.dumps(config, indent=2).encode())
@@ -242,6 +247,14 @@ def read_seen(path: Path | str) -> Tensor | None:
     read_metadata(path)
     with safe_open(path, "pt") as file:
         return file.get_tensor("seen") if "seen" in set(file.keys()) else None
+
+
+def read_classes(path: Path | str) -> list[str]:
+    """Classes of the slices that a run, or a file that export wrote, learnt from; [] if it doesn't say."""
+    path = Path(path)
+    about = read_config(path)["data"] if path.is_dir() else read_metadata(path)
+    names = about.get("classes")
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 def _json_object(text: str, subject: str) -> dict[str, Any]:

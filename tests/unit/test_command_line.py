@@ -14,7 +14,9 @@ from PIL import Image
 from ctgan_utils import data
 from ctgan_utils.__main__ import main
 from ctgan_utils.evaluation.references import UNSEEN
+from ctgan_utils.phantom import CLASSES
 from ctgan_utils.runtime import REPOSITORY
+from ctgan_utils.sampling import load_generator, sample
 from ctgan_utils.systems import EXPERIMENTS
 from ctgan_utils.training import checkpoints
 
@@ -52,6 +54,27 @@ def test_sample_draws_the_same_images_as_sheet_and_as_files(run, tmp_path):
     sheet = np.asarray(Image.open(tmp_path / "grid.png"))
     for k, path in enumerate(sorted((tmp_path / "single").glob("*.png"))):
         assert np.array_equal(np.asarray(Image.open(path)), sheet[:32, 33 * k : 33 * k + 32])
+
+
+def test_a_class_can_be_asked_for(capsys, run, tmp_path):
+    shipped = REPOSITORY / "data" / "checkpoints" / "conditional-phantom.safetensors"
+    for name, options in (("tumors", ["--class", "Tumor"]), ("stones", ["--class", "Stone"])):
+        assert main(["sample", str(shipped), "--n", "3", "--out", str(tmp_path / name), *options]) == 0
+    tumors, stones = (data.load_folder(tmp_path / name, 64).images for name in ("tumors", "stones"))
+    G, _ = load_generator(shipped)
+    assert torch.equal(tumors, sample(G, 3, given={"wanted": torch.full((3,), CLASSES.index("Tumor"))}))
+    assert not torch.equal(tumors, stones)
+    again = ["--n", "3", "--out", str(tmp_path / "again.png"), "--class"]
+    assert "did you mean Tumor?" in refused(capsys, "sample", shipped, *again, "Tumour")
+    assert "small is told no class" in refused(capsys, "sample", run, *again, "Tumor")
+
+
+def test_a_run_remembers_the_names_of_its_classes(tmp_path):
+    main(["train", "conditional", "--profile", "smoke", "--steps", "1", "--out", str(tmp_path / "run")])
+    main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "G.safetensors")])
+    assert [checkpoints.read_classes(tmp_path / name) for name in ("run", "G.safetensors")] == [
+        [*CLASSES]
+    ] * 2
 
 
 def test_truncation_narrows_the_samples(tmp_path):

@@ -286,5 +286,6 @@ def test_the_config_tells_what_was_trained_on_what(ct, tmp_path):
     opened(tmp_path / "run", t, ct)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["experiment"]["settings"]["width"] == 4
-    assert config["data"] == {"source": ct.source, "fingerprint": ct.fingerprint, "images": 64}
+    about = {"source": ct.source, "fingerprint": ct.fingerprint, "images": 64, "classes": [*ct.classes]}
+    assert config["data"] == about
     assert config["versions"]["torch"]
