@@ -55,6 +55,17 @@ def chapter_table(chapter: str) -> str:
     return "\n".join(lines)
 
 
+def claims_table() -> str:
+    """The thesis' claims as a Markdown table for the README: claim, verdict and why, notebook."""
+    lines = ["| the thesis says | verdict | what was found | notebook |", "|---|---|---|---|"]
+    for row in sorted((r for r in read_trace() if r["kind"] == "claim"), key=_place):
+        verdict, found = re.split("[:;] ", row["note"], maxsplit=1)
+        notebook = row["notebook"]
+        link = notebook[:2] if row["status"] == "open" else f"[{notebook[:2]}](notebooks/{notebook}.ipynb)"
+        lines.append(f"| {row['what']} ({row['section']}) | {verdict} | {found} | {link} |")
+    return "\n".join(lines)
+
+
 def _place(row: Row) -> tuple[list[int], str, str]:
     section = [int(part) for part in row["section"].split(".") if part.isdigit()]
     return section, row["notebook"], row["status"]

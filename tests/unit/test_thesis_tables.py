@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from ctgan_utils.course.execute import notebook_paths
-from ctgan_utils.course.trace import THUMBNAILS, figures_of, heading, read_trace
+from ctgan_utils.course.trace import THUMBNAILS, claims_table, figures_of, heading, read_trace
 from ctgan_utils.runtime import REPOSITORY
 from ctgan_utils.systems import EXPERIMENTS, PROFILES
 
@@ -69,6 +69,12 @@ def test_a_row_is_what_its_status_says(row):
         assert row["section"] in opening
         if row["kind"] in ("equation", "figure"):
             assert heading(row)
+
+
+def test_the_readme_tells_what_became_of_each_claim():
+    table = claims_table()
+    assert table.count("\n") == 1 + sum(row["kind"] == "claim" for row in read_trace())
+    assert table in (REPOSITORY / "README.md").read_text()
 
 
 def listed(path):
