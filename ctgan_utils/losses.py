@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import cross_entropy, relu, softplus
 
 Critic = Callable[[Tensor], Tensor]  # images [N, C, H, W] -> scores [N]
 Terms = dict[str, Tensor]  # what a loss is made of, for the log: {name: scalar}
@@ -133,3 +133,14 @@ def gradient_difference(x: Tensor, y: Tensor) -> Tensor:
         steps = (images.diff(dim=axis).abs() for images in (x, y))
         total = total + (next(steps) - next(steps)).square().mean()
     return total
+
+
+def semi_supervised(scores: Tensor, labels: Tensor, unlabelled: Tensor, fake: Tensor) -> Tensor:
+    """Cross-entropy over K classes and one more, "made up", whose score is fixed at 0 (Salimans 2016, 5).
+
+    scores [M, K] of slices whose labels [M] are known, unlabelled [N, K] of real ones, fake [N, K] of
+    generated ones. Labelled slices are to be of their class; of unlabelled real ones it is only known that
+    they are of one of the K.
+    """
+    real = softplus(-unlabelled.logsumexp(1)).mean()  # -log of the share of the K classes
+    return cross_entropy(scores, labels) + real + softplus(fake.logsumexp(1)).mean()

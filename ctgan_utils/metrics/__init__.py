@@ -47,6 +47,7 @@ from ctgan_utils.metrics.neighbours import (
     nearest_neighbour_accuracy,
     precision_recall,
 )
+from ctgan_utils.metrics.overlap import dice
 from ctgan_utils.metrics.readers import binomial_interval, d_prime, fleiss_kappa
 from ctgan_utils.metrics.wavelets import packet_distances, packet_gains, wavelet_distance, wavelet_packets
 
@@ -59,6 +60,7 @@ __all__ = [
     "copied_share",
     "d_prime",
     "data_copying_z",
+    "dice",
     "difference_interval",
     "density_coverage",
     "doubled_edges",

@@ -34,6 +34,7 @@ FLOORS = [  # each may import what stands above it in this list
     {"phantom"},
     {"data"},
     {"networks"},
+    {"tasks"},
     {"systems"},
     {"training"},
     {"sampling"},

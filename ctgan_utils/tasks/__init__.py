@@ -1,0 +1,1 @@
+"""What medicine does with images besides making them: parts of its tasks, each on known truth."""
