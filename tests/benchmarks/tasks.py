@@ -103,8 +103,9 @@ def segmentation_task(train, test, runs):
         learn(both, len(images), SEEN["segmentation"], seed)
         said = applied(G, shown).argmax(1)
         for patient, i in each_patient(test.groups):
-            scores = {
-                name: dice(said[i] == k, true[i] == k) for k, name in enumerate(segmentation.ORGANS, start=1)
+            scores = {  # of what the patient has
+                name: dice(said[i] == k, true[i] == k) if (true[i] == k).any() else np.nan
+                for k, name in enumerate(segmentation.ORGANS, start=1)
             }
             yield {"patient": patient, **scores}
 
