@@ -17,9 +17,7 @@ from ctgan_utils.runtime import REPOSITORY, atomic_write
 
 HERO = REPOSITORY / "data" / "results" / "opening.png"
 GLOSSARY = REPOSITORY / "GLOSSARY.md"
-ENTRY = re.compile(
-    r"^- \*\*(?P<term>.+?)\*\*: (?P<meaning>.+) \[\d\d\]\(notebooks/(?P<notebook>\w+)\.ipynb\)$"
-)
+ENTRY = re.compile(r"^- \*\*(?P<term>.+?)\*\*(?P<meaning>.+) \[\d\d\]\(notebooks/(?P<notebook>\w+)\.ipynb\)$")
 
 
 def write_index(
@@ -27,6 +25,7 @@ def write_index(
 ) -> None:
     """Write index.html for the notebooks of a run: those with a result, executed, and those still to come."""
     by_name = {result["path"].stem: result for result in results}
+    rows = search_rows(list(by_name), [result["path"] for result in results])
     failed = sum(bool(result["error"]) for result in results)
     state = f"{len(results)} of {len(notebooks)} notebooks have run" + f", {failed} failed" * bool(failed)
     text = pages.fill(
@@ -42,17 +41,15 @@ def write_index(
         cards=[_card(path, by_name.get(path.stem)) for path in notebooks],
         chapters=[_chapter(key, title, by_name) for key, title in trace.CHAPTERS.items()],
         terms=[_term(entry, by_name) for entry in glossary()],
-        rows=json.dumps(search_rows(list(by_name), [result["path"] for result in results])).replace(
-            "<", "\\u003c"
-        ),
+        rows=json.dumps(rows).replace("<", "\\u003c"),
     )
     atomic_write(out / "index.html", text.encode())
 
 
 def glossary() -> list[dict[str, str]]:
-    """The entries of GLOSSARY.md: {"term", "meaning", "notebook"}, in Markdown."""
+    """The entries of GLOSSARY.md: {"term", "meaning", "notebook"}, a meaning with what follows the term."""
     lines = GLOSSARY.read_text(encoding="utf-8").splitlines()
-    return [match.groupdict() for line in lines if (match := ENTRY.match(line))]
+    return [match.groupdict() for line in lines if (match := ENTRY.fullmatch(line))]
 
 
 def search_rows(executed: Iterable[str], notebooks: Iterable[Path]) -> list[dict[str, str]]:
@@ -77,7 +74,9 @@ def search_rows(executed: Iterable[str], notebooks: Iterable[Path]) -> list[dict
             rows.append({"title": title, "about": f"notebook {name[:2]}", "href": _page(name, title)})
     for entry in glossary():
         place = _page(entry["notebook"]) if entry["notebook"] in here else ""
-        rows.append({"title": entry["term"], "about": _plain(entry["meaning"]), "href": place})
+        rows.append(
+            {"title": entry["term"], "about": _plain(entry["meaning"].removeprefix(": ")), "href": place}
+        )
     return rows
 
 
@@ -93,7 +92,7 @@ def _headings(path: Path) -> list[str]:
 
 def _card(path: Path, result: dict[str, Any] | None) -> dict[str, Any]:
     opening = nbformat.read(path, 4).cells[0].source.split("\n\n")
-    about = opening[1].removeprefix("**You will** ") if len(opening) > 1 else ""
+    about = opening[1] if len(opening) > 1 else ""
     card = {"name": path.stem, "title": html.escape(opening[0].lstrip("# ")), "about": _html(about)}
     if result is None:
         return {**card, "state": "not run yet"}
@@ -117,14 +116,10 @@ def _chapter(key: str, title: str, here: Iterable[str]) -> dict[str, Any]:
 def _term(entry: dict[str, str], here: Iterable[str]) -> dict[str, str]:
     name = entry["notebook"]
     where = f'<a href="{_page(name)}">{name[:2]}</a>' if name in here else name[:2]
-    return {"term": _html(entry["term"]), "meaning": _html(entry["meaning"]), "where": where}
+    return {"term": entry["term"], "meaning": _html(entry["meaning"]), "where": where}
 
 
 def _html(markdown: str) -> str:
     """A line of Markdown as HTML without the paragraph around it; links to notebooks lead nowhere here."""
     text = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", markdown)
     return pages.Renderer("index").markdown(text).strip().removeprefix("<p>").removesuffix("</p>")
-
-
-def _plain(markdown: str) -> str:
-    return re.sub(r"[*`$]", "", markdown)

@@ -61,7 +61,7 @@ def assignment(notebook: NotebookNode) -> NotebookNode:
 
 
 def _without_answers(cell: NotebookNode) -> list[NotebookNode]:
-    """A text in parts, each folded answer a part of its own, tagged so; links lead to the assignments beside."""
+    """A text in parts, each folded answer a part of its own, tagged so; links lead to other assignments."""
     if cell.cell_type != "markdown":
         return [cell]
     parts = []
@@ -92,7 +92,8 @@ nbgrader runs the notebooks with the Python it is installed for, which needs thi
 import os
 import sys
 
-os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"  # of nbgrader's helpers
+# nbgrader calls alembic, which lies beside its Python
+os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
 os.environ["CTGAN_HEADLESS"] = "1"  # no sliders where nobody moves them
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "gans_for_ct"

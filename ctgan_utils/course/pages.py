@@ -116,7 +116,7 @@ def _page_of(address: str) -> str:
 
 def _dark(style: str) -> str:
     """JupyterLab's dark colours, for when the reader has chosen them."""
-    return style.replace(":root", ':root[data-theme="dark"]')
+    return str(style).replace(":root", ':root[data-theme="dark"]')
 
 
 MATH_CSS = """
@@ -129,9 +129,12 @@ p:has(> math[display="block"]) { overflow: auto hidden }
 PAGE_CSS = """
 body.jp-Notebook { background: var(--paper) }
 main { max-width: 72rem; margin: auto }
-header.course { display: flex; gap: 1.2rem; align-items: center; padding: .6rem 1.2rem; font: .9rem system-ui, sans-serif }
-header.course a { color: var(--link) } header.course .theme { margin-left: auto; color: var(--soft) }
-.jp-RenderedImage img { background: #fff; padding: .5rem; border: 1px solid var(--line); border-radius: .4rem; box-sizing: border-box }
+header.course { display: flex; gap: 1.2rem; align-items: center; padding: .6rem 1.2rem }
+header.course { font: .9rem system-ui, sans-serif }
+header.course a { color: var(--link) }
+header.course .theme { margin-left: auto; color: var(--soft) }
+.jp-RenderedImage img { background: #fff; border: 1px solid var(--line); border-radius: .4rem }
+.jp-RenderedImage img { padding: .5rem; box-sizing: border-box }
 """
 
 # nbconvert's own page, without what it loads: MathJax, require.js, Mermaid and the widgets' scripts.
@@ -144,7 +147,8 @@ TEMPLATE = """{% extends "index.html.j2" %}
 {{ resources.include_css("static/theme-dark.css") | dark }}
 <style>{{ resources.course_css }}</style>{% endblock %}
 {% block body_header %}{{ super() }}
-<header class="course"><a href="../index.html">the course</a><a href="../slides/{{ resources.metadata.name }}.html">slides</a>
+<header class="course"><a href="../index.html">the course</a>
+<a href="../slides/{{ resources.metadata.name }}.html">slides</a>
 <button class="theme" type="button">light / dark</button></header>
 {% endblock %}
 {% block data_html %}{{ super() | output_html }}{% endblock %}

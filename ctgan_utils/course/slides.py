@@ -61,7 +61,7 @@ def write_deck(executed: Path, folder: Path) -> Path:
 
 
 def write_index(folder: Path, notebooks: Sequence[Path]) -> None:
-    """Write index.html: the sessions of a class, as the course's first notebook plans them, and all slides."""
+    """Write index.html: all slides, and the sessions of a class as the course's first notebook plans them."""
     titles = {path.stem: _title(nbformat.read(path, 4)) for path in notebooks}
     links = "\n".join(f"- [{title}]({name}.ipynb)" for name, title in titles.items())
     cells = nbformat.read(notebooks[0], 4).cells
@@ -92,7 +92,10 @@ def slides_of(notebook: NotebookNode, name: str) -> list[Slide]:
                 _add_text(slides, element)
         elif cell.cell_type == "code" and slides:
             _add_code(slides, cell, name)
-    return [s for s in slides if (s.shown or s.notes or s.kind) and s.title not in LEFT_OUT]
+    for slide in slides:
+        if slide.notes and not slide.shown:  # a section of long texts opens with the first of them
+            slide.shown.append(slide.notes.pop(0))
+    return [s for s in slides if (s.shown or s.kind) and s.title not in LEFT_OUT]
 
 
 def _elements(markup: str) -> Iterator[Tag]:
@@ -103,7 +106,7 @@ def _elements(markup: str) -> Iterator[Tag]:
 
 
 def _add_text(slides: list[Slide], element: Tag) -> None:
-    text, letters = str(element), len(element.get_text())
+    text = str(element)
     if element.name in ("h1", "h2", "h3", "h4"):
         kind = "" if element.name != "h1" else "part" if slides else "title"
         slides.append(Slide(element.decode_contents(), kind))
@@ -115,12 +118,18 @@ def _add_text(slides: list[Slide], element: Tag) -> None:
         _open(slides, is_new=bool(slides[-1].shown)).shown.append(text)
     elif element.name == "table":
         _show(slides, text)
-    elif element.name in ("ul", "ol") and letters <= LIST and not slides[-1].is_full:
-        slides[-1].shown.append(text)
-    elif element.name == "p" and letters <= LEAD and not slides[-1].shown and not slides[-1].notes:
+    elif _fits(slides[-1], element):
         slides[-1].shown.append(text)
     else:
         slides[-1].notes.append(text)
+
+
+def _fits(slide: Slide, element: Tag) -> bool:
+    """Whether a list is short enough to be shown, or a text that opens its section."""
+    letters = len(element.get_text())
+    if element.name == "p":
+        return letters <= LEAD and not slide.shown and not slide.notes
+    return element.name in ("ul", "ol") and letters <= LIST and not slide.is_full
 
 
 def _add_code(slides: list[Slide], cell: NotebookNode, name: str) -> None:
@@ -131,9 +140,7 @@ def _add_code(slides: list[Slide], cell: NotebookNode, name: str) -> None:
     for output in cell.outputs:
         data = output.get("data", {})
         if "image/png" in data:
-            _show(
-                slides, _picture(data["image/png"], BeautifulSoup(slides[-1].title, "html.parser").get_text())
-            )
+            _show(slides, _picture(data["image/png"], slides[-1].title))
         elif "text/html" in data:
             table = BeautifulSoup(pages.Renderer(name).output_html(data["text/html"]), "html.parser").table
             if table:
@@ -149,16 +156,19 @@ def _open(slides: list[Slide], is_new: bool = False) -> Slide:
 
 def _show(slides: list[Slide], markup: str) -> None:
     """Put a picture, a table or code on a slide: below a short text if it can, else on one of its own."""
-    slide = _open(slides, is_new=bool(slides[-1].kind or slides[-1].notes or len(slides[-1].shown) > 1))
+    last = slides[-1]
+    has_room = not last.shown or (len(last.shown) == 1 and not last.notes and not last.kind)
+    slide = _open(slides, is_new=not has_room)
     slide.shown.append(markup)
     slide.is_full = True
 
 
 def _picture(png: str, title: str) -> str:
     width, height = struct.unpack(">II", b64decode(png[:44])[16:24])
-    source = "".join(png.split())
-    alt = f"figure to: {title}".replace('"', "'")
-    return f'<div class="picture"><img style="--ratio: {width / height:.4f}" alt="{alt}" src="data:image/png;base64,{source}"></div>'
+    about = html.escape(f"figure: {BeautifulSoup(title, 'html.parser').get_text()}")
+    source = "data:image/png;base64," + "".join(png.split())
+    picture = f'<img style="--ratio: {width / height:.4f}" alt="{about}" src="{source}">'
+    return f'<div class="picture">{picture}</div>'
 
 
 def _is_of_slides(folder: Path) -> bool:

@@ -47,7 +47,8 @@ def test_an_assignment_is_valid_and_has_every_exercise(path, folder):
 
 
 def test_no_word_is_lost_and_links_lead_to_the_assignments_beside():
-    text = "See [02](02_gan_foundations.ipynb#A-place).\n\n<details>one</details>\n\nMore.\n\n<details>two</details>"
+    answers = "<details>one</details>\n\nMore.\n\n<details>two</details>"
+    text = f"See [02](02_gan_foundations.ipynb#A-place).\n\n{answers}"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text, id="a")])
     cells = nbgrader.assignment(notebook).cells
     link = "[02](../02_gan_foundations/02_gan_foundations.ipynb#A-place)"
