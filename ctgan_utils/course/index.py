@@ -74,9 +74,8 @@ def search_rows(executed: Iterable[str], notebooks: Iterable[Path]) -> list[dict
             rows.append({"title": title, "about": f"notebook {name[:2]}", "href": _page(name, title)})
     for entry in glossary():
         place = _page(entry["notebook"]) if entry["notebook"] in here else ""
-        rows.append(
-            {"title": entry["term"], "about": _plain(entry["meaning"].removeprefix(": ")), "href": place}
-        )
+        about = re.sub(r"[*`$]", "", entry["meaning"].removeprefix(": "))
+        rows.append({"title": entry["term"], "about": about, "href": place})
     return rows
 
 
