@@ -149,7 +149,7 @@ TEMPLATE = """{% extends "index.html.j2" %}
 {% block body_header %}{{ super() }}
 <header class="course"><a href="../index.html">the course</a>
 <a href="../slides/{{ resources.metadata.name }}.html">slides</a>
-<button class="theme" type="button">light / dark</button></header>
+<button class="button theme" type="button">light / dark</button></header>
 {% endblock %}
 {% block data_html %}{{ super() | output_html }}{% endblock %}
 {% block data_latex %}
