@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ def write_index(
         ),
         state=state,
         share=100 * len(results) // max(1, len(notebooks)),
+        repository=hosted(REPOSITORY),
         hero=base64.b64encode(HERO.read_bytes()).decode(),
         cards=[_card(path, by_name.get(path.stem)) for path in notebooks],
         chapters=[_chapter(key, title, by_name) for key, title in trace.CHAPTERS.items()],
@@ -44,6 +46,17 @@ def write_index(
         rows=json.dumps(rows).replace("<", "\\u003c"),
     )
     atomic_write(out / "index.html", text.encode())
+
+
+def hosted(clone: Path) -> str:
+    """The clone's "owner/name" on GitHub, by the address it was cloned from; "" if it is elsewhere."""
+    command = ["git", "-C", str(clone), "config", "--get", "remote.origin.url"]
+    try:
+        address = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:  # no git: a copy of the repository
+        return ""
+    match = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(\.git)?/?$", address)
+    return match[1] if match else ""
 
 
 def glossary() -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """The course's first page: what has run, what failed, what is to come, and what the search knows."""
 
 import json
+import subprocess
 
 import nbformat
 import pytest
@@ -9,6 +10,13 @@ from nbformat import v4
 
 from ctgan_utils.course import index, trace
 
+WHERE = [
+    ("https://github.com/some-one/A.name.git", "some-one/A.name"),
+    ("git@github.com:some-one/other", "some-one/other"),
+    ("https://github.com/some-one/other/", "some-one/other"),
+    ("https://example.org/some-one/other.git", ""),
+    ("", ""),
+]
 PARAMETERS = {"DATA": "phantom <&>", "PROFILE": "smoke", "SEED": 0}
 
 
@@ -39,7 +47,7 @@ def test_the_page_tells_what_has_run_what_failed_and_what_is_to_come(written):
     assert works.footer.span.get_text() == "2 s"
     assert fails.select_one(".failed").get_text() == "failed: NameError: <x>"
     assert comes.footer.span.get_text() == "not run yet"
-    assert [link.get("href") for link in comes.select("a")] == []
+    assert comes.select_one("h3 a") is None
     assert "2 of 3 notebooks have run, 1 failed" in written.get_text()
     assert "phantom <&>" in written.get_text()
     assert written.select_one('meta[http-equiv="refresh"]')
@@ -65,3 +73,22 @@ def test_the_search_knows_headings_once_and_every_row_and_term(written):
     assert found["A place"]["href"] == "html/98_fails.html#A-place"
     assert found["Equation 3.3"]["href"] == ""  # its notebook is not part of this run
     assert len(rows) == len(trace.read_trace()) + len(index.glossary()) + 2
+
+
+@pytest.mark.parametrize(("address", "name"), WHERE)
+def test_the_buttons_lead_to_the_clone_under_its_own_name(address, name, tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    if address:
+        subprocess.run(["git", "-C", str(tmp_path), "remote", "add", "origin", address], check=True)
+    assert index.hosted(tmp_path) == name
+
+
+def test_a_clone_on_github_has_its_buttons_and_another_none(tmp_path, monkeypatch):
+    path = tmp_path / "99_a.ipynb"
+    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# 99 · A")]), path)
+    for name, buttons in (("", 0), ("me/mine", 2)):
+        monkeypatch.setattr(index, "hosted", lambda clone, name=name: name)
+        index.write_index(tmp_path, [path], [], PARAMETERS)
+        soup = BeautifulSoup((tmp_path / "index.html").read_text(), "html.parser")
+        links = [link["href"] for link in soup.select('a[href^="http"]')]
+        assert sum("/me/mine/" in link for link in links) == len(links) == buttons
