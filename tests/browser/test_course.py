@@ -77,13 +77,15 @@ def test_ticks_are_remembered(page, course):
 
 
 @pytest.mark.parametrize("path", execute.notebook_paths(), ids=lambda path: path.stem)
-def test_every_slide_fits(path, page, tmp_path):
-    asked = []
+def test_every_slide_fits(path, browser, tmp_path):
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
+    page, asked = context.new_page(), []
     page.on("request", lambda sent: asked.append(sent.url))
     page.goto(slides.write_deck(path, tmp_path).as_uri())
-    page.evaluate("document.fonts.ready")
+    page.wait_for_function("document.body.dataset.fitted")
     assert page.eval_on_selector_all(".body", OVERFLOWING) == 0
     assert [address for address in asked if not address.startswith("data:")] == [page.url]
+    context.close()
 
 
 def test_keys_turn_the_slides_and_show_the_notes(page, course):
