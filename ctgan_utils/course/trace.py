@@ -90,8 +90,8 @@ def _linked(row: Row) -> str:
 
 
 def anchor(title: str) -> str:
-    """The place of a heading in its notebook, as in an address after the #."""
-    return quote(title.replace(" ", "-"))
+    """The place of a heading in its notebook, as in an address after the #: as nbconvert names it."""
+    return quote(title.replace(" ", "-"), safe="?/:@!$&'()*+,;=")
 
 
 def heading(row: Row) -> str:
