@@ -13,7 +13,7 @@ RUN          := $(VENV)/bin/python -m
 REQUIREMENTS := $(if $(LOCK),requirements.lock,requirements.txt)
 INSTALLED    := $(VENV)/installed-$(REQUIREMENTS)
 
-.PHONY: help course test test-browser lab student notebooks bench clean
+.PHONY: help course test test-browser lab slides student notebooks bench clean
 
 help:
 	@echo 'make course                     run every notebook on the built-in phantom, into build/course/'
@@ -21,7 +21,9 @@ help:
 	@echo '     course PROFILE=thesis      at the scale of the thesis (smoke, lesson or thesis)'
 	@echo 'make test                       style, types, unit tests, and every notebook at the smallest scale'
 	@echo 'make lab                        open the notebooks in JupyterLab'
-	@echo 'make student [STUDENT=DIR]       copy the notebooks into DIR (student/) with their solutions emptied'
+	@echo 'make slides                     a deck of slides for each notebook, into build/slides/'
+	@echo 'make student [STUDENT=DIR]      copy the notebooks into DIR (student/) with their solutions emptied'
+	@echo '     student NBGRADER=1         a course folder of nbgrader instead'
 	@echo 'make test-browser               widgets and pages in a real browser: needs Chromium or Chrome'
 	@echo 'make notebooks [ONLY=07_...]    execute the notebooks in place, for committing'
 	@echo 'make bench                      ratios of speed, measured here'
@@ -46,7 +48,10 @@ lab: $(INSTALLED)
 	$(VENV)/bin/jupyter lab notebooks
 
 student: $(INSTALLED)
-	@$(RUN) ctgan_utils student --out "$(STUDENT)"
+	@$(RUN) ctgan_utils student --out "$(STUDENT)" $(if $(NBGRADER),--nbgrader)
+
+slides: $(INSTALLED)
+	@$(RUN) ctgan_utils slides
 
 notebooks: $(INSTALLED)
 	@$(RUN) ctgan_utils notebooks $(ONLY)

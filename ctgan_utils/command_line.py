@@ -220,6 +220,12 @@ def build_parser() -> Parser:
 
     p = command("student", commands.run_student, "copy the notebooks with their solutions emptied")
     p.add_argument("--out", type=path, default=Path("student"))
+    p.add_argument(
+        "--nbgrader", action="store_true", help="with their solutions, as a course folder of nbgrader instead"
+    )
+
+    p = command("slides", commands.run_slides, "make slides of the notebooks, from the outputs they have")
+    p.add_argument("--out", type=path, default=Path("build", "slides"))
 
     p = command("features", commands.run_features, "train the network behind FD-ct on phantoms of one size")
     p.add_argument("--size", type=int, choices=SIZES, default=SIZES[0], help="pixels a side")

@@ -1,7 +1,7 @@
 """What each command of the command line does with its parsed arguments."""
 
 from ctgan_utils.commands.campaign import run_campaign
-from ctgan_utils.commands.course import run_course, run_notebooks, run_student
+from ctgan_utils.commands.course import run_course, run_notebooks, run_slides, run_student
 from ctgan_utils.commands.evaluate import run_evaluate
 from ctgan_utils.commands.generators import run_experiments, run_export, run_features, run_sample
 from ctgan_utils.commands.quiz import run_quiz
@@ -22,6 +22,7 @@ __all__ = [
     "run_phantom",
     "run_quiz",
     "run_sample",
+    "run_slides",
     "run_student",
     "run_train",
 ]

@@ -1,4 +1,4 @@
-"""Commands on the notebooks: course, notebooks, student."""
+"""Commands on the notebooks: course, notebooks, slides, student."""
 
 import sys
 from argparse import Namespace
@@ -40,7 +40,18 @@ def run_notebooks(args: Namespace) -> None:
 
 
 def run_student(args: Namespace) -> None:
-    from ctgan_utils.course import student
+    from ctgan_utils.course import nbgrader, student
 
+    if args.nbgrader:
+        written = nbgrader.write_course_folder(args.out)
+        say(f"{len(written)} assignments in {args.out}; its nbgrader_config.py tells the commands")
+        return
     written = student.write_student_copies(args.out)
     say(f"{len(written)} notebooks in {args.out}, their solutions emptied; the originals have them folded")
+
+
+def run_slides(args: Namespace) -> None:
+    from ctgan_utils.course import execute, slides
+
+    written = slides.write_decks(args.out, execute.notebook_paths())
+    say(f"the slides of {len(written)} notebooks; open {args.out / 'index.html'}")

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillException
 
 from ctgan_utils import outputs
-from ctgan_utils.course import pages
+from ctgan_utils.course import index, pages, slides
 from ctgan_utils.course.trace import figures_of, write_thumbnail
 from ctgan_utils.data import at_hand
 from ctgan_utils.runtime import REPOSITORY, UserError, atomic_write, nearest
@@ -59,8 +59,8 @@ def check_out(out: Path) -> None:
 
 
 def _is_of_course(folder: Path) -> bool:
-    index = folder / "index.html"
-    return index.is_file() and outputs.is_marked(index, "course")
+    page = folder / "index.html"
+    return page.is_file() and outputs.is_marked(page, "course")
 
 
 def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
@@ -72,7 +72,7 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
     results: list[dict[str, Any]] = []
     expected = {path: expected_seconds(path, profile) for path in paths}
     begun = time.perf_counter()
-    pages.write_index(out, results, parameters)  # marks the folder
+    index.write_index(out, paths, results, parameters)  # marks the folder
     for k, path in enumerate(paths):
         left = _minutes_left(expected, paths[:k], paths[k:], time.perf_counter() - begun)
         print(f"[{k + 1}/{len(paths)}] {path.stem:24} {left}", flush=True)
@@ -87,7 +87,9 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
         seconds = time.perf_counter() - start
         results.append({"path": executed, "seconds": seconds, "error": error, "figures": figures})
         pages.write_page(executed, out)
-        pages.write_index(out, results, parameters)
+        slides.write_deck(executed, out / "slides")
+        index.write_index(out, paths, results, parameters)
+    slides.write_index(out / "slides", paths)
     print(f"{time.perf_counter() - begun:.0f} s; open {out / 'index.html'}")
     return [result["path"].stem for result in results if result["error"]]
 

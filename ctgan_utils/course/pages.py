@@ -1,25 +1,26 @@
-"""The course as web pages: one for each executed notebook, and the index. They need no network."""
+"""An executed notebook as a web page that needs no network, and what all pages of the course share."""
 
 import base64
 import html
 import logging
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup
+from jinja2 import Environment, FileSystemLoader
 from math_core import LatexError, LatexToMathML
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
 from nbformat import NotebookNode
 
-from ctgan_utils import outputs
 from ctgan_utils.runtime import atomic_write
 
 LOG = logging.getLogger(__name__)
-MATH_FONT = Path(__file__).with_name("stix_two_math.woff2")  # its source and licence: stix_two_math.txt
+HERE = Path(__file__).parent
+MATH_FONT = HERE / "stix_two_math.woff2"  # its source and licence: stix_two_math.txt
+TEMPLATES = Environment(loader=FileSystemLoader(HERE), autoescape=False)  # what they take is HTML
 
 
 def write_page(executed: Path, out: Path) -> None:
@@ -35,46 +36,41 @@ def page(notebook: NotebookNode, name: str) -> str:
     equation that cannot be converted stays TeX, and a warning tells which one. Links to other notebooks lead
     to their pages, in the same folder.
     """
-    renderer = _Renderer(name)
-    filters = {
-        "markdown2html": MarkdownWithMath(renderer=renderer).render,
-        "output_html": renderer.output_html,
-    }
+    renderer = Renderer(name)
+    filters = {"markdown2html": renderer.markdown, "output_html": renderer.output_html, "dark": _dark}
     exporter = HTMLExporter(raw_template=TEMPLATE, filters=filters)
-    font = base64.b64encode(MATH_FONT.read_bytes()).decode()
-    text, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name}, "math_font": font})
+    css = f"{_text('theme.css')}\n{math_css()}\n{PAGE_CSS}"
+    resources = {"metadata": {"name": name}, "course_css": css, "theme_js": _text("theme.js")}
+    text, _ = exporter.from_notebook_node(notebook, resources)
     return text
 
 
-def write_index(out: Path, results: Sequence[dict[str, Any]], parameters: dict[str, Any]) -> None:
-    """Write index.html: one row per notebook that has run, with its figures."""
-    rows = []
-    for result in results:
-        name = result["path"].stem
-        notebook = nbformat.read(result["path"], 4)
-        title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
-        state = f"failed: {html.escape(result['error'])}" if result["error"] else f"{result['seconds']:.0f} s"
-        figures = "".join(
-            f'<a href="figures/{figure}"><img src="figures/{figure}" alt="{figure}" loading="lazy"></a>'
-            for figure in result["figures"]
-        )
-        rows.append(
-            f'<tr><td><a href="html/{name}.html">{html.escape(title)}</a><br><small>{state} · '
-            f'<a href="notebooks/{name}.ipynb">notebook</a> · <a href="{name}.json">numbers</a></small></td>'
-            f"<td>{figures}</td></tr>"
-        )
-    about = f"data: {parameters['DATA']}, profile: {parameters['PROFILE']}, seed: {parameters['SEED']}"
-    text = INDEX.format(mark=outputs.mark("course"), about=html.escape(about), rows="\n".join(rows))
-    atomic_write(out / "index.html", text.encode())
+def fill(template: str, **values: Any) -> str:
+    """A page made from a template beside this file, with the course's colours, equations and code."""
+    shared = {name.replace(".", "_"): _text(name) for name in ("theme.css", "theme.js")}
+    return TEMPLATES.get_template(template).render(**shared, math_css=math_css(), **values)
 
 
-class _Renderer(IPythonRenderer):
+def math_css() -> str:
+    """The rules by which equations are drawn, with their font in them."""
+    return MATH_CSS.replace("FONT", base64.b64encode(MATH_FONT.read_bytes()).decode())
+
+
+def _text(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+class Renderer(IPythonRenderer):
     """Markdown as nbconvert reads it, with equations as MathML and links to pages instead of notebooks."""
 
     def __init__(self, name: str) -> None:
         super().__init__(escape=False)
         self.name = name
         self.converter = LatexToMathML(fancy_error=False)
+
+    def markdown(self, source: str) -> str:
+        """A text in Markdown as HTML."""
+        return MarkdownWithMath(renderer=self).render(source)
 
     def inline_math(self, body: str) -> str:
         return self._mathml(body, False) or super().inline_math(body)
@@ -118,32 +114,47 @@ def _page_of(address: str) -> str:
     return re.sub(r"^([^/]+)\.ipynb(?=#|$)", r"\1.html", address)
 
 
-# nbconvert's own page, without what it loads: MathJax, require.js, Mermaid and the widgets' scripts.
-TEMPLATE = """{% extends "index.html.j2" %}
-{% block html_head_js %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}
-{% block jupyter_widgets %}{% endblock %}
-{% block html_head_css %}<style>
-@font-face { font-family: "STIX Two Math"; src: url(data:font/woff2;base64,{{ resources.math_font }}) }
+def _dark(style: str) -> str:
+    """JupyterLab's dark colours, for when the reader has chosen them."""
+    return str(style).replace(":root", ':root[data-theme="dark"]')
+
+
+MATH_CSS = """
+@font-face { font-family: "STIX Two Math"; src: url(data:font/woff2;base64,FONT) }
 math { font-family: "STIX Two Math", math; font-size: 1.1em }
 p:has(> math[display="block"]) { overflow: auto hidden }
 :is(munder, mover) > mo { outline: 20em solid transparent } /* else Chromium may cut the ends of braces off */
-</style>{% endblock %}
+"""
+
+PAGE_CSS = """
+body.jp-Notebook { background: var(--paper) }
+main { max-width: 72rem; margin: auto }
+header.course { display: flex; gap: 1.2rem; align-items: center; padding: .6rem 1.2rem }
+header.course { font: .9rem system-ui, sans-serif }
+header.course a { color: var(--link) }
+header.course .theme { margin-left: auto; color: var(--soft) }
+.jp-RenderedImage img { background: #fff; border: 1px solid var(--line); border-radius: .4rem }
+.jp-RenderedImage img { padding: .5rem; box-sizing: border-box }
+"""
+
+# nbconvert's own page, without what it loads: MathJax, require.js, Mermaid and the widgets' scripts.
+TEMPLATE = """{% extends "index.html.j2" %}
+{% block html_head_js %}<script>{{ resources.theme_js }}</script>{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_css %}
+{{ resources.include_css("static/theme-dark.css") | dark }}
+<style>{{ resources.course_css }}</style>{% endblock %}
+{% block body_header %}{{ super() }}
+<header class="course"><a href="../index.html">the course</a>
+<a href="../slides/{{ resources.metadata.name }}.html">slides</a>
+<button class="button theme" type="button">light / dark</button></header>
+{% endblock %}
 {% block data_html %}{{ super() | output_html }}{% endblock %}
 {% block data_latex %}
 <div class="jp-RenderedHTMLCommon jp-RenderedLatex jp-OutputArea-output">
 {{ output.data["text/latex"] | markdown2html }}
 </div>
 {% endblock %}
-"""
-
-INDEX = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">{mark}<title>GANs for CT images: the course</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
-td {{ vertical-align: top; padding: .6rem; border-top: 1px solid #ddd }} td:first-child {{ width: 20rem }}
-img {{ height: 6rem; margin: 0 .4rem .4rem 0; border: 1px solid #eee }} small {{ color: #666 }}
-</style></head><body><h1>GANs for CT images</h1><p>{about}</p><table>
-{rows}
-</table></body></html>
 """

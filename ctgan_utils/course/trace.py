@@ -86,7 +86,12 @@ def _kinds(rows: Iterable[Row]) -> str:
 def _linked(row: Row) -> str:
     if row["status"] == "open":
         return row["id"]
-    return f"[{row['id']}]({row['notebook']}.ipynb#{quote(heading(row).replace(' ', '-'))})"
+    return f"[{row['id']}]({row['notebook']}.ipynb#{anchor(heading(row))})"
+
+
+def anchor(title: str) -> str:
+    """The place of a heading in its notebook, as in an address after the #: as nbconvert names it."""
+    return quote(title.replace(" ", "-"), safe="?/:@!$&'()*+,;=")
 
 
 def heading(row: Row) -> str:

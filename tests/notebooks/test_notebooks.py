@@ -1,7 +1,10 @@
 """Every notebook: executed in the smoke profile, and committed as one clean run."""
 
+import importlib.util
 import json
 import os
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -97,6 +100,37 @@ def test_notebook_opens_and_ends_like_the_others(path):
     exec(tagged[0].source, values)
     defaults = {"PROFILE": "lesson", "DATA": "phantom", "SEED": 0, "OUT": "../build"}
     assert defaults.items() <= values.items()
+
+
+def install_cell(path):
+    (cell,) = [c for c in nbformat.read(path, 4).cells if "install" in c.metadata.get("tags", [])]
+    return cell.source
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_notebook_opens_with_the_cell_that_installs_the_course(path):
+    assert nbformat.read(path, 4).cells[1].metadata.tags == ["install"]
+    assert install_cell(path) == install_cell(PATHS[0])
+
+
+def test_the_course_is_installed_from_a_clone_of_any_name_where_it_is_missing(tmp_path, monkeypatch):
+    clone, cloud = tmp_path / "any-name", tmp_path / "cloud"
+    (clone / "ctgan_utils").mkdir(parents=True)
+    (clone / "ctgan_utils" / "__init__.py").write_text("")
+    (clone / "requirements.txt").write_text("")  # nothing to fetch
+    git = ["git", "-C", str(clone), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *arguments], check=True)
+    cloud.mkdir()
+    monkeypatch.chdir(cloud)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("builtins.input", lambda question: clone.as_uri())
+    exec(install_cell(PATHS[0]), {})
+    assert not list(cloud.iterdir())  # it is installed here
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(install_cell(PATHS[0]), {})
+    assert sys.path[0] == "course"
+    assert (cloud / "course" / "ctgan_utils" / "__init__.py").exists()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import v4
 
-from ctgan_utils.course import pages
+from ctgan_utils.course import index, pages
 from ctgan_utils.course.execute import notebook_paths
 
 ADDRESSES = ("src", "srcset", "poster", "data", "background")  # what a browser fetches; of links, <link> only
@@ -35,7 +35,9 @@ def fetched(soup):
         rules = re.sub(r"/\*.*?\*/", "", style.get("style") or style.get_text(), flags=re.DOTALL)
         addresses += re.findall(r"@import[^;]*", rules)
         addresses += re.findall(r"url\(\s*[\"']?([^\"')]*)", rules)
-    addresses += [str(element) for element in soup(["script", "iframe", "object", "embed"])]
+    own = [pages.fill("theme.js").strip()]  # the button for light and dark
+    scripts = [script for script in soup("script") if script.get_text().strip() not in own or script.attrs]
+    addresses += [str(element) for element in [*scripts, *soup(["iframe", "object", "embed"])]]
     return [address for address in addresses if not address.startswith(("data:", "#"))]
 
 
@@ -96,7 +98,7 @@ def test_pictures_inside_the_page_and_links_for_readers_are_not_fetched():
 def test_links_between_notebooks_lead_to_their_pages(course):
     places = {name: {element["id"] for element in soup.select("[id]")} for name, soup in course.items()}
     for name, soup in course.items():
-        for link in soup.select('a[href]:not([href^="http"])'):
+        for link in soup.select('a[href]:not([href^="http"], header a)'):
             path, _, place = link["href"].partition("#")
             to = path.removesuffix(".html") or name
             assert to in places, link
@@ -166,12 +168,21 @@ def test_widgets_are_not_loaded():
     assert "http" not in " ".join(fetched(soup))
 
 
-def test_the_index_fetches_only_the_figures_beside_it(tmp_path):
-    executed = tmp_path / "notebooks" / "99_a.ipynb"
-    executed.parent.mkdir()
-    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# A & B")]), executed)
-    result = {"path": executed, "seconds": 2.0, "error": None, "figures": ["a.png"]}
-    pages.write_index(tmp_path, [result], {"DATA": "phantom", "PROFILE": "smoke", "SEED": 0})
-    soup = BeautifulSoup((tmp_path / "index.html").read_text(), "html.parser")
-    assert fetched(soup) == ["figures/a.png"]
-    assert soup.select_one('a[href="html/99_a.html"]').get_text() == "A & B"
+def test_each_page_leads_back_to_the_course_and_to_its_slides():
+    assert [link["href"] for link in soup_of("# A").select("header a")] == [
+        "../index.html",
+        "../slides/00_test.html",
+    ]
+
+
+def test_the_search_leads_to_places_that_are_there(course):
+    places = {name: {element["id"] for element in soup.select("[id]")} for name, soup in course.items()}
+    rows = index.search_rows(course, notebook_paths())
+    numbered = [row for row in rows if re.match(r"(Equation|Figure) [\dA]", row["title"]) and row["href"]]
+    assert len(numbered) > 60
+    assert all("#" in row["href"] for row in numbered)
+    for row in rows:
+        page, _, place = row["href"].partition("#")
+        name = page.removeprefix("html/").removesuffix(".html")
+        assert not page or name in places, row
+        assert not place or {place, unquote(place)} & places[name], row
