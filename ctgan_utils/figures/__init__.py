@@ -16,7 +16,7 @@ from PIL import Image
 
 from ctgan_utils.runtime import atomic_write
 
-REAL, FAKE = "#1b6ca8", "#d1495b"  # blue and red: real and generated data, and nothing else, in every figure
+REAL, FAKE = "#1b6ca8", "#d1495b"  # blue and red: real and generated data
 GREY = "#6c757d"  # what both are compared with
 ONE, OTHER = "#3d8361", "#c97b1a"  # green and orange: two methods, losses or settings side by side
 CYCLE = (ONE, OTHER, "#8d6a9f", GREY, "#b5a23c", "#4fa3a5", "#7d5a3c", "#222222")  # and more of them

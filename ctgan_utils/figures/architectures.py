@@ -11,7 +11,7 @@ from torch import nn
 
 from ctgan_utils.figures import OTHER, add_caption, new_figure
 from ctgan_utils.networks import count_parameters
-from ctgan_utils.networks.blocks import LinearStem, ResizeConvolution
+from ctgan_utils.networks.blocks import LearnableKernel, LinearStem, ResizeConvolution, UpBlock
 from ctgan_utils.networks.critics import ConvCritic
 from ctgan_utils.networks.generators import Generator
 
@@ -138,13 +138,13 @@ def _of_generator(G: Generator) -> list[Stage]:
     stem = ("linear",) if isinstance(G.stem, LinearStem) else _layers(*G.stem)
     stages = [Stage((G.z_dim,)), Stage(tuple(before.shape[1:]), stem)]
     x = G.first(before)
-    first = ("conv 3×3", "+ x") if G.first.F is not None else ()
-    if not isinstance(G.first.kernel, nn.Identity):
+    first: tuple[str, ...] = ("conv 3×3", "+ x") if G.first.F is not None else ()
+    if isinstance(G.first.kernel, LearnableKernel):
         size = G.first.kernel.kernel.shape[-1]
         first += (f"learned {size}×{size}",)
     if first:
         stages.append(Stage(tuple(x.shape[1:]), first))
-    for block in G.blocks:
+    for block in (block for block in G.blocks if isinstance(block, UpBlock)):
         before, x = x, block(x, before)
         label = "2 × (×2)" if block.factor == 2 else "×2"
         added = [(1, label) for _ in block.additions]
@@ -157,11 +157,12 @@ def _of_generator(G: Generator) -> list[Stage]:
 
 @torch.no_grad()
 def _of_critic(D: ConvCritic) -> list[Stage]:
+    was_training = D.training
     halvings = sum(isinstance(layer, nn.Conv2d) for layer in D.layers)
     x = torch.zeros(1, 1, 4 << halvings, 4 << halvings, device=next(D.parameters()).device)
     stages, layers = [Stage(tuple(x.shape[1:]))], list(D.layers)
     for k in range(0, len(layers), 3):  # a convolution, a normalisation, an activation
         x = nn.Sequential(*layers[k : k + 3]).eval()(x)
         stages.append(Stage(tuple(x.shape[1:]), _layers(*layers[k : k + 3])))
-    D.train()
+    D.train(was_training)
     return [*stages, Stage((1,), _layers(D.score))]
