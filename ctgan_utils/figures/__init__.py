@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from cycler import cycler
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,10 +16,13 @@ from PIL import Image
 
 from ctgan_utils.runtime import atomic_write
 
-REAL, FAKE = "#1b6ca8", "#d1495b"  # the colours of real and generated data in every figure
-GREY = "#6c757d"  # and that of what both are compared with
+REAL, FAKE = "#1b6ca8", "#d1495b"  # blue and red: real and generated data
+GREY = "#6c757d"  # what both are compared with
+ONE, OTHER = "#3d8361", "#c97b1a"  # green and orange: two methods, losses or settings side by side
+CYCLE = (ONE, OTHER, "#8d6a9f", GREY, "#b5a23c", "#4fa3a5", "#7d5a3c", "#222222")  # and more of them
 STYLE = {  # one look for every figure of the course
-    "figure.dpi": 80,
+    "figure.dpi": 120,
+    "axes.prop_cycle": cycler(color=CYCLE),
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -57,7 +61,8 @@ def add_caption(fig: Figure, text: str) -> Figure:
 def save_figure(fig: Figure, figure_id: str, out: str | PathLike[str]) -> Figure:
     """Write out/figures/<id>.png and return the figure; the id is as "4.18" or "01-classes".
 
-    A notebook that shows the figure keeps it in 256 colours, which takes a third of the space.
+    A notebook that shows the figure keeps it in 256 colours, which takes a third of the space, with its
+    alternative text.
     """
     if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
         shell.display_formatter.formatters["image/png"].for_type(Figure, small_png)
@@ -67,12 +72,28 @@ def save_figure(fig: Figure, figure_id: str, out: str | PathLike[str]) -> Figure
     return fig
 
 
-def small_png(fig: Figure) -> bytes:
-    """The figure with its caption as a PNG of 256 colours, at the resolution of the style."""
+def small_png(fig: Figure) -> tuple[bytes, dict[str, str]]:
+    """The figure with its caption as a PNG of 256 colours, at the resolution of the style; its metadata."""
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
     small = io.BytesIO()
     with Image.open(buffer) as image:
         colours = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     colours.save(small, "PNG", optimize=True)
-    return small.getvalue()
+    return small.getvalue(), {"alt": alternative_text(fig)}
+
+
+def alternative_text(fig: Figure) -> str:
+    """What the figure shows, in words, for whoever can't see it: its caption, then each panel.
+
+    Of a panel it names the title, the axes and the legend; panels without any of them are left out.
+    """
+    sentences = [text.get_text().strip() for text in fig.texts]
+    for axis in fig.axes:
+        words = {"": axis.get_title(), "horizontal: ": axis.get_xlabel(), "vertical: ": axis.get_ylabel()}
+        if legend := axis.get_legend():
+            words["shown: "] = ", ".join(text.get_text() for text in legend.get_texts())
+        parts = [kind + " ".join(text.split()) for kind, text in words.items() if text.strip()]
+        if parts and (sentence := f"Panel: {'; '.join(parts)}.") not in sentences:
+            sentences.append(sentence)
+    return " ".join(sentences)

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ctgan_utils import metrics
-from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure
+from ctgan_utils.figures import FAKE, GREY, ONE, OTHER, REAL, add_caption, new_figure
 
 DISTANCES = {
     "total variation": "#8d6a9f",
-    "KL": "#c97b1a",
-    "Jensen-Shannon": "#3d8361",
-    "earth mover's": REAL,
+    "KL": OTHER,
+    "Jensen-Shannon": ONE,
+    "earth mover's": "#222222",
 }
 CONTROL = "control of "  # begins the name of a fault's control
 

@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 
 from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure
@@ -17,22 +18,35 @@ def pca_figure(
 ) -> Figure:
     """Figures 4.1, 4.2, 4.7, 4.8, 4.13, 4.14: feature sets on 3 or 2 principal components.
 
-    panels is {title: (real [N, d], generated [M, d])}; the components are those of the last panel's sets.
+    panels is {title: (real [N, d], generated [M, d])}; the components are those of the last panel's sets. All
+    panels have the same axes.
     """
     pca = PCA(dimensions).fit(np.concatenate(list(panels.values())[-1]))
-    options = {"subplot_kw": {"projection": "3d"}} if dimensions == 3 else {"sharex": True, "sharey": True}
-    fig, axes = new_figure(1, len(panels), figsize=(5.2 * len(panels), 4.4), squeeze=False, **options)
+    solid = dimensions == 3
+    options = {"subplot_kw": {"projection": "3d"}} if solid else {}
+    fig, axes = new_figure(1, len(panels), figsize=(5.4 * len(panels), 4.8), squeeze=False, **options)
     shares = pca.explained_variance_ratio_
-    unit = "" if dimensions == 3 else " of variance"
-    labels = [f"component {k + 1} ({share:.0%}{unit})" for k, share in enumerate(shares)]
-    for axis, (title, sets) in zip(axes.flat, panels.items()):
-        for features, colour, name in zip(sets, (REAL, FAKE), ("real", "generated")):
-            axis.scatter(*pca.transform(features).T, s=14, alpha=0.6, color=colour, label=name, linewidths=0)
-        axis.set(title=title, **dict(zip(("xlabel", "ylabel", "zlabel"), labels)))
-        if dimensions == 3:
-            axis.view_init(azim=azimuth)
-            axis.set_box_aspect(None, zoom=0.8)
-    axes[0, 0].legend()
+    labels = [
+        f"component {k + 1} ({share:.0%}{'' if solid else ' of variance'})" for k, share in enumerate(shares)
+    ]
+    clouds = {title: [pca.transform(features) for features in sets] for title, sets in panels.items()}
+    everything = np.concatenate([cloud for pair in clouds.values() for cloud in pair])
+    low, high = everything.min(0), everything.max(0)
+    limits = np.stack([low - 0.03 * (high - low), high + 0.03 * (high - low)], 1)
+    for axis, (title, pair) in zip(axes.flat, clouds.items()):
+        for points, colour, mark, name in zip(pair, (REAL, FAKE), "o^", ("real", "generated")):
+            extra = {"depthshade": False} if solid else {}
+            look = {"s": 24, "alpha": 0.75, "marker": mark, "edgecolors": "white", "linewidths": 0.4, **extra}
+            axis.scatter(*points.T, color=colour, label=name, **look)
+        names = dict(zip(("xlabel", "ylabel", "zlabel"), labels))
+        axis.set(title=title, **names, **dict(zip(("xlim", "ylim", "zlim"), limits)))
+        if solid:
+            axis.view_init(elev=22, azim=azimuth)
+            axis.set_box_aspect(None, zoom=0.85)
+            for side in (axis.xaxis, axis.yaxis, axis.zaxis):
+                side.set_pane_color((1, 1, 1))
+                side.set_major_locator(MaxNLocator(5))
+    axes[0, 0].legend(markerscale=1.5)
     return add_caption(fig, caption)
 
 

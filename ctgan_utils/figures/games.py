@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure, show_image
+from ctgan_utils.figures import FAKE, ONE, OTHER, REAL, add_caption, new_figure, show_image
 
 
 def game_figure(z: np.ndarray | Tensor, fake: ArrayLike, real: ArrayLike, caption: str) -> Figure:
@@ -39,9 +39,9 @@ def game_figure(z: np.ndarray | Tensor, fake: ArrayLike, real: ArrayLike, captio
     for start, end in (*ways, ((5.35, 2.8), (6.3, 2.1)), ((5.35, 0.9), (6.3, 1.6))):
         axis.annotate("", end, start, arrowprops=arrow)
     axis.text(8.4, 1.85, "score: how real?", va="center", fontsize=8)
-    back = {"arrowstyle": "->", "color": FAKE, "ls": "--", "connectionstyle": "arc3,rad=-0.33"}
+    back = {"arrowstyle": "->", "color": OTHER, "ls": "--", "connectionstyle": "arc3,rad=-0.33"}
     axis.annotate("", (2.75, 0.45), (8.7, 1.65), arrowprops=back)
-    axis.text(7.9, 0.3, "gradient of the score", fontsize=8, color=FAKE)
+    axis.text(7.9, 0.3, "gradient of the score", fontsize=8, color=OTHER)
     return add_caption(fig, caption)
 
 
@@ -69,6 +69,10 @@ def surfaces_figure(
         for points, colour in ((real, REAL), (fake, FAKE)):
             axis.plot(*points.detach().T, ".", color=colour, markersize=2)
         axis.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", title=title, xlabel="$x_1$")
+        if axis is axes[0, 0]:
+            axis.plot([], [], "o", color=REAL, ms=4, label="real")
+            axis.plot([], [], "o", color=FAKE, ms=4, label="generated")
+            axis.legend(fontsize=7, loc="upper left", frameon=True, framealpha=0.8, borderpad=0.3)
         if not probability:
             fig.colorbar(surface, ax=axis, shrink=0.65, ticks=MaxNLocator(4), format="{x:.3g}", label=label)
     axes[0, 0].set_ylabel("$x_2$")
@@ -82,7 +86,7 @@ def trials_figure(
 ) -> Figure:
     """Where trainings ended, {how: [(points [n, 2], title), ...]}, over real points [m, 2]."""
     columns = max(map(len, rows.values()))
-    size = (1.35 * columns + 1.2, 1.5 * len(rows))
+    size = (1.6 * columns + 1.2, 1.7 * len(rows) + 0.3)
     fig, axes = new_figure(len(rows), columns, figsize=size, squeeze=False, sharex=True, sharey=True)
     for row, (name, trials) in zip(axes, rows.items()):
         row[0].set_ylabel(f"{name}\n$x_2$", fontsize=8)
@@ -93,6 +97,7 @@ def trials_figure(
             axis.set_title(title, fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("$x_1$")
+    fig.legend(axes[0, 0].lines[:2], ["real", "generated"], loc="outside upper right", ncols=2, markerscale=5)
     return add_caption(fig, caption)
 
 
@@ -101,7 +106,7 @@ def weights_figure(critics: Mapping[str, tuple[ArrayLike, float | None]], captio
     fig, axes = new_figure(1, len(critics), figsize=(2.6 * len(critics), 2.4), sharey=True)
     for axis, (name, (weights, bound)) in zip(axes, critics.items()):
         weights = np.asarray(weights)
-        axis.hist(weights, bins=51, color=REAL, weights=np.full(len(weights), 1 / len(weights)))
+        axis.hist(weights, bins=51, color=ONE, weights=np.full(len(weights), 1 / len(weights)))
         axis.set(title=name, xlabel="weight", yscale="log")
         axis.xaxis.set_major_locator(MaxNLocator(3))
         if bound is not None:

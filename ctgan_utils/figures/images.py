@@ -16,7 +16,7 @@ def images_figure(
     caption: str,
     titles: Sequence[str] | None = None,
     columns: int = 8,
-    scale: float = 1.1,
+    scale: float = 1.25,
 ) -> Figure:
     """Images uint8 [N, 1, H, W] or [N, H, W] in a grid (figures 3.3, 4.18, 4.19, and class examples)."""
     images = np.asarray(images).reshape(len(images), *images.shape[-2:])

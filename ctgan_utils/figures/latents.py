@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure, show_image
+from ctgan_utils.figures import GREY, ONE, OTHER, add_caption, new_figure, show_image
 
 
 def truncated_figure(samples: Mapping[float, np.ndarray], caption: str) -> Figure:
@@ -15,8 +15,8 @@ def truncated_figure(samples: Mapping[float, np.ndarray], caption: str) -> Figur
     fig, axes = new_figure(1, len(samples), figsize=(2.7 * len(samples), 2.5), sharex=True, sharey=True)
     x = np.linspace(-3.5, 3.5, 701)
     for axis, (truncation, z) in zip(axes, samples.items()):
-        axis.hist(z, bins=np.linspace(-3.5, 3.5, 71), density=True, color=FAKE, alpha=0.35, label="samples")
-        axis.plot(x, stats.truncnorm.pdf(x, -truncation, truncation), color=FAKE, lw=1.5, label="truncated")
+        axis.hist(z, bins=np.linspace(-3.5, 3.5, 71), density=True, color=ONE, alpha=0.35, label="samples")
+        axis.plot(x, stats.truncnorm.pdf(x, -truncation, truncation), color=ONE, lw=1.5, label="truncated")
         axis.plot(x, stats.norm.pdf(x), color=GREY, ls=":", label="normal")
         axis.set(title=f"$|z| \\leq {truncation:g}$", xlabel="$z$")
     axes[0].set_ylabel("density")
@@ -41,7 +41,7 @@ def walk_figure(
         show_image(axis, image, name)
     right = axes[-1]
     right.axhline(typical, color=GREY, ls=":", label="√n")
-    for (path, length), colour in zip(lengths.items(), (FAKE, REAL)):
+    for (path, length), colour in zip(lengths.items(), (ONE, OTHER)):
         right.plot(np.linspace(0, 1, len(length)), length, color=colour, label=path)
     right.axvline(t, color="0.3", lw=0.8)
     right.set(xlabel="position between the latents", ylabel="length of z", ylim=(0, 1.4 * typical))

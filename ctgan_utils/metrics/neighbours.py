@@ -112,14 +112,15 @@ def _drawn(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def memorisation_ratio(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0) -> float:
-    """Distance of a fake row to the nearest training row over that to the nearest held-out row, the median.
+    """The median over fake rows of: distance to the nearest training row / to the nearest held-out row.
 
-    About 1 for a generator that has learnt the distribution, far below 1 for one that copies, and about 1
-    for one that merely makes poor images: both distances grow alike. More rows hold a nearer one. So a larger
-    held-out set is cut at random, and for a larger training set the median is divided by what the numbers
-    alone do: the median distance of held-out rows to the training set, over that to as large a part of it as
-    the held-out set. The training set itself is not cut, for most originals of copies would go. Split by
-    patients. Raises ValueError if half of the held-out rows stand in the training set.
+    About 1 for a generator that has learnt the distribution, and far below 1 for one that copies. It is about
+    1 also for one that merely makes poor images, because then both distances are large. The larger of two
+    sets holds the nearer row by chance. So a larger held-out set is cut at random. A larger training set is
+    not, since most originals of copies would go; instead the median is divided by the effect of its size,
+    which is measured on the held-out rows: their median distance to the whole training set, divided by that
+    to a random part of it that is as large as the held-out set. The two sets must hold different patients.
+    Raises ValueError if half of the held-out rows stand in the training set.
     """
     fake, train, held_out = checked_features(fake, train, held_out)
     rng, n = np.random.default_rng(seed), min(len(train), len(held_out))

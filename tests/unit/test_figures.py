@@ -1,0 +1,84 @@
+"""What the figures say of themselves, and the stages that architectures are drawn from."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctgan_utils.figures import FAKE, REAL, add_caption, alternative_text, new_figure, small_png
+from ctgan_utils.figures.architectures import architecture_figure, stages_of
+from ctgan_utils.figures.embeddings import pca_figure
+from ctgan_utils.systems import get_experiment
+
+
+def test_alternative_text_has_the_caption_and_names_what_each_panel_shows():
+    fig, (left, right) = new_figure(1, 2)
+    left.plot([0, 1], label="real")
+    left.set(title="loss", xlabel="step", ylabel="grey levels")
+    left.legend()
+    right.axis("off")
+    add_caption(fig, "One run.")
+    expected = "One run. Panel: loss; horizontal: step; vertical: grey levels; shown: real."
+    assert alternative_text(fig) == expected
+    picture, metadata = small_png(fig)
+    assert metadata == {"alt": expected}
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.width > 700  # 6.4 inches at 120 dpi, less the margins
+
+
+def networks(name):
+    return get_experiment(name, "lesson").networks()
+
+
+def test_maps_grow_in_the_generator_and_shrink_in_the_critic():
+    G, D = networks("dcgan-b64")
+    sides = [(100,), (128, 4, 4), (64, 8, 8), (32, 16, 16), (16, 32, 32), (1, 64, 64)]
+    assert [stage.shape for stage in stages_of(G)] == sides
+    back = [(1, 64, 64), (16, 32, 32), (32, 16, 16), (64, 8, 8), (128, 4, 4), (1,)]
+    assert [stage.shape for stage in stages_of(D)] == back
+
+
+def test_layers_are_named_with_kernel_and_factor():
+    G, D = networks("dcgan-b64")
+    up = "transposed\nconv 4×4, ×2"
+    assert [stage.layers for stage in stages_of(G)[2:]] == 3 * [(up, "batch norm", "ReLU")] + [(up, "tanh")]
+    assert stages_of(D)[1].layers == ("conv 4×4, ÷2", "leaky ReLU")  # no normalisation where the image enters
+    assert stages_of(D)[2].layers == ("conv 4×4, ÷2", "batch norm", "leaky ReLU")
+
+
+@pytest.mark.parametrize(
+    ("name", "additions"),
+    [
+        ("wgan-conv", 4 * [()]),
+        ("small", 4 * [((1, "×2"),)]),
+        ("large-v1", 5 * [((1, "×2"), (1, "×2"))]),
+        ("large-v2-z128", [((1, "×2"), (2, "×2"))] + 4 * [((1, "×2"), (2, "×4"))]),  # F1 keeps the 4x4
+    ],
+)
+def test_additions_enter_where_equation_3_3_has_them(name, additions):
+    G, _ = networks(name)
+    assert [stage.added for stage in stages_of(G)[-len(additions) :]] == additions
+    assert f"{sum(p.numel() for p in G.parameters()):,}" in alternative_text(architecture_figure(G))
+
+
+def test_drawing_a_network_leaves_its_statistics_as_they_are():
+    for network in networks("dcgan-b64"):
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        stages_of(network)
+        assert network.training
+        assert all((before[name] == value).all() for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_clouds_are_all_drawn_and_on_the_same_axes(dimensions):
+    rng = np.random.default_rng(0)
+    sets = rng.normal(0, 3, (40, 8)), rng.normal(1, 1, (30, 8))
+    narrow = sets[0] / 10, sets[1] / 10
+    first, last = pca_figure({"narrow": narrow, "wide": sets}, dimensions, "Clouds.").axes
+    assert first.get_xlim() == last.get_xlim()
+    assert first.get_ylim() == last.get_ylim()
+    real, fake = last.collections
+    assert (len(real.get_offsets()), len(fake.get_offsets())) == (40, 30)
+    colours = [tuple(round(255 * part) for part in points.get_facecolor()[0][:3]) for points in (real, fake)]
+    assert colours == [tuple(bytes.fromhex(colour[1:])) for colour in (REAL, FAKE)]
