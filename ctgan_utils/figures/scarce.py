@@ -55,7 +55,7 @@ def series_figure(
     for axis in axes[0]:
         handles |= {label: handle for handle, label in zip(*axis.get_legend_handles_labels())}
     fig.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
-    return add_caption(fig, f"{caption} A point is a seed, a line joins the means.")
+    return add_caption(fig, caption)
 
 
 def attack_figure(found: Mapping[str, tuple[np.ndarray, np.ndarray]], caption: str) -> Figure:

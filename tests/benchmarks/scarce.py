@@ -40,8 +40,8 @@ ADAPTIVE = "policy=diffaugment", "target=0.6", "reach=2000"
 GANS = {"GAN": (), "GAN, DiffAugment": ("policy=diffaugment",), "GAN, adaptive": ADAPTIVE}
 MORE = {  # (patients, settings) of what is compared at one number of patients only
     "batch of 64": (20, ("batch_size=64",)),
-    "flips, one in two": (80, ("policy=flips", "probability=0.5")),
-    "flips, one in four": (80, ("policy=flips", "probability=0.25")),
+    "flips, one in two": (20, ("policy=flips", "probability=0.5")),
+    "flips, one in four": (20, ("policy=flips", "probability=0.25")),
 }
 COLUMNS = {
     "scarce": [
