@@ -38,6 +38,7 @@ from ctgan_utils.metrics.images import (
     sliced_wasserstein,
 )
 from ctgan_utils.metrics.kernel import kernel_distance, kernel_distance_subsets
+from ctgan_utils.metrics.membership import auc_interval, nearness, of_patients, roc_auc
 from ctgan_utils.metrics.neighbours import (
     copied_share,
     data_copying_z,
@@ -53,6 +54,7 @@ from ctgan_utils.metrics.wavelets import packet_distances, packet_gains, wavelet
 
 __all__ = [
     "GaussianStatistics",
+    "auc_interval",
     "binomial_interval",
     "blank_space",
     "body_brightness",
@@ -85,7 +87,9 @@ __all__ = [
     "nearest_correlation",
     "nearest_distances",
     "nearest_neighbour_accuracy",
+    "nearness",
     "noise_level",
+    "of_patients",
     "one_of_each",
     "packet_distances",
     "packet_gains",
@@ -93,6 +97,7 @@ __all__ = [
     "radial_power_spectrum",
     "resample",
     "resample_patients",
+    "roc_auc",
     "short_pieces",
     "sliced_wasserstein",
     "spike_share",
