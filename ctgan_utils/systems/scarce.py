@@ -12,7 +12,7 @@ critic is shown can be changed at random, real and generated images alike:
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +113,7 @@ class ScarceGAN(Told, System):
 
 def adaptive_of(D: nn.Module) -> AdaptiveProbability:
     """The adaptive probability of a critic, also of one whose gradients several processes average."""
-    return getattr(D, "module", D).adaptive
+    return cast(AdaptiveProbability, getattr(D, "module", D).adaptive)
 
 
 PRESETS = (
