@@ -89,6 +89,8 @@ def slides_of(notebook: NotebookNode, name: str) -> list[Slide]:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             for element in _elements(pages.Renderer(name).markdown(cell.source)):
+                if not slides and element.name != "h1":  # such as the report of a run that failed
+                    slides.append(Slide(name))
                 _add_text(slides, element)
         elif cell.cell_type == "code" and slides:
             _add_code(slides, cell, name)
