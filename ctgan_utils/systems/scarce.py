@@ -21,7 +21,18 @@ from torch.nn.functional import softplus
 from ctgan_utils.losses import critic_estimate, squared_slope
 from ctgan_utils.networks.augmentation import POLICIES, AdaptiveProbability, apply_policy
 from ctgan_utils.networks.conditional import ConditionalGenerator, ProjectionWaveletCritic
-from ctgan_utils.systems.base import WIDEST, Batch, Networks, Override, Preset, Rule, System, Terms
+from ctgan_utils.systems.base import (
+    LONGEST_RUN,
+    WIDEST,
+    Batch,
+    Networks,
+    Override,
+    Preset,
+    Rule,
+    System,
+    Terms,
+)
+from ctgan_utils.systems.ct import RAREST_PENALTY
 from ctgan_utils.systems.told import Told
 
 ADJUST_EVERY = 4  # steps between two of the adaptive probability (Karras 2020, section 3)
@@ -37,9 +48,7 @@ class ScarceGAN(Told, System):
     penalty_every: int = 16  # steps between penalties, each that many times as heavy (Karras 2020)
     policy: str = "none"  # or diffaugment, flips: see networks.augmentation
     probability: float = 1.0  # of each change of the policy, unless it is adapted
-    target: float = (
-        0.0  # of the mean sign of real scores, to which the probability is adapted; 0: it is fixed
-    )
+    target: float = 0.0  # of the mean sign of real scores, which adapts the probability; 0: it is fixed
     reach: int = 500_000  # real images in which an adapted probability can go from 0 to 1
     width: int = 16
     batch_size: int = 16
@@ -55,10 +64,10 @@ class ScarceGAN(Told, System):
         yield from super().rules()
         yield self.within("critic_width", 1, WIDEST)
         yield "gamma", self.gamma >= 0, "at least 0"
-        yield self.within("penalty_every", 1, 1_000)
+        yield self.within("penalty_every", 1, RAREST_PENALTY)
         yield "probability", 0 <= self.probability <= 1, "from 0 to 1"
         yield "target", 0 <= self.target < 1, "from 0 to below 1"
-        yield self.within("reach", 1, 10**12)
+        yield self.within("reach", 1, LONGEST_RUN)
 
     def networks(self) -> Networks:
         G = ConditionalGenerator(self.image_size, self.z_dim, self.width, self.classes)
