@@ -64,7 +64,7 @@ def write_index(folder: Path, notebooks: Sequence[Path]) -> None:
     """Write index.html: all slides, and the sessions of a class as the course's first notebook plans them."""
     titles = {path.stem: _title(nbformat.read(path, 4)) for path in notebooks}
     links = "\n".join(f"- [{title}]({name}.ipynb)" for name, title in titles.items())
-    cells = nbformat.read(notebooks[0], 4).cells
+    cells = nbformat.read(notebooks[0], 4).cells if notebooks else []
     plans = [match[0] for cell in cells if (match := PLAN.search(cell.source))]
     markup = pages.Renderer("index").markdown("\n\n".join([f"# Slides\n\n{links}", *plans]))
     text = pages.fill("slides_index.html", mark=outputs.mark("slides"), body=markup)

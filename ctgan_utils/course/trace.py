@@ -90,8 +90,11 @@ def _linked(row: Row) -> str:
 
 
 def anchor(title: str) -> str:
-    """The place of a heading in its notebook, as in an address after the #: as nbconvert names it."""
-    return quote(title.replace(" ", "-"), safe="?/:@!$&'()*+,;=")
+    """The place of a heading in its notebook, as in an address after the #: as nbconvert names it.
+
+    A word in code is named without its marks.
+    """
+    return quote(title.replace("`", "").replace(" ", "-"), safe="?/:@!$&'()*+,;=")
 
 
 def heading(row: Row) -> str:
