@@ -5,9 +5,9 @@
 FOLDER holds phantoms (`phantom --n 20000 --seed 1 --out FOLDER`), which are read at 32x32. Both arms have the
 same networks, rates and batches, and train for equal seconds of one thread (240 unless SECONDS says
 otherwise), without a fifth of the patients; three seeds. A growing network sees more images in that time,
-since small ones cost less; its phases are as long as lets it spend the last two fifths of its images at full
-size. Measured on 1,000 slices of the patients left out. Rows go to RUNS/growing.csv as they are done, 64
-samples of each to RUNS; what is there already is not trained again.
+since small ones cost less: 8x8, 16x16 and the fading in of both larger sizes take five phases of PHASE
+images, and what time is left is spent at 32x32. Measured on 1,000 slices of the patients left out. Rows go
+to RUNS/growing.csv as they are done, 64 samples of each to RUNS; what is there already is not trained again.
 """
 
 import csv
@@ -29,7 +29,7 @@ from ctgan_utils.training.runs import new_trainer
 
 SEEDS, N, SIDE = 3, 1_000, 32
 COLUMNS = "arm", "seed", "images", "seconds", "FWD", "floor", "precision", "recall"
-PHASE = 3_000  # images; the last of five phases, and whatever time is left, are trained at 32x32
+PHASE = 3_000  # images
 
 
 def arms():
