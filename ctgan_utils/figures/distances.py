@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ctgan_utils import metrics
-from ctgan_utils.figures import FAKE, GREY, ONE, OTHER, REAL, add_caption, new_figure
+from ctgan_utils.figures import FAKE, ONE, OTHER, REAL, add_caption, new_figure
 
 DISTANCES = {
     "total variation": "#8d6a9f",
@@ -109,7 +109,7 @@ def resamples_figure(distance: float, resampled: Mapping[str, np.ndarray], capti
     """A distance (line), and its values over bootstrap resamples {what was drawn: [R]} as histograms."""
     fig, axis = new_figure(figsize=(8, 3.6))
     edges = np.histogram_bin_edges(np.concatenate(list(resampled.values())), 40)
-    for colour, (name, values) in zip((GREY, FAKE), resampled.items()):
+    for colour, (name, values) in zip((ONE, OTHER), resampled.items()):
         axis.hist(values, edges, color=colour, alpha=0.6, label=f"drawing {name}")
     axis.axvline(distance, color="0.2", lw=1.5, label="the distance itself")
     axis.set(xlabel="distance", ylabel="resamples")
@@ -120,14 +120,14 @@ def resamples_figure(distance: float, resampled: Mapping[str, np.ndarray], capti
 def coverage_figure(tried: pd.DataFrame, caption: str) -> Figure:
     """Intervals (columns low, high) of many draws beside the truth, a panel for each kind in "resampled".
 
-    Blue intervals hold the truth, red ones miss it.
+    Green intervals hold the truth, orange ones miss it.
     """
     kinds = list(tried["resampled"].unique())
     fig, axes = new_figure(1, len(kinds), figsize=(5 * len(kinds), 4.6), sharex=True, sharey=True)
     for axis, kind in zip(axes, kinds):
         of = tried[tried["resampled"] == kind].sort_values("value").reset_index(drop=True)
         holds = (of["low"] <= of["truth"]) & (of["truth"] <= of["high"])
-        axis.hlines(of.index, of["low"], of["high"], colors=np.where(holds, REAL, FAKE), lw=2)
+        axis.hlines(of.index, of["low"], of["high"], colors=np.where(holds, ONE, OTHER), lw=2)
         axis.plot(of["value"], of.index, "|", color="0.2", markersize=5)
         axis.axvline(of["truth"].iloc[0], color="0.2", lw=1.5)
         axis.set(title=f"drawing {kind}: {holds.mean():.0%} hold the truth", xlabel="distance", yticks=[])

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure
+from ctgan_utils.figures import GREY, ONE, OTHER, add_caption, new_figure
 
 
 def width_figure(counts: np.ndarray, intervals: Mapping[str, np.ndarray], caption: str) -> Figure:
     """Intervals {name: [K, 2], from 0 to 1} of shares by the number of slices counts [K], as bands."""
     fig, axis = new_figure(figsize=(7.5, 3.6))
-    for (name, bounds), colour in zip(intervals.items(), (GREY, FAKE, REAL)):
+    for (name, bounds), colour in zip(intervals.items(), (GREY, OTHER, ONE)):
         axis.fill_between(counts, *(100 * bounds.T), color=colour, alpha=0.3, label=name)
     axis.axhline(50, color="black", lw=0.8, ls="--")
     axis.set(xscale="log", xlabel="slices judged", ylabel="true share of right answers, %", ylim=(0, 100))
@@ -24,9 +24,8 @@ def width_figure(counts: np.ndarray, intervals: Mapping[str, np.ndarray], captio
 def readers_figure(seen: Mapping[str, float], caption: str) -> Figure:
     """d' {reader or test: value} as bars; 0 is guessing."""
     fig, axis = new_figure(figsize=(7, 0.5 * len(seen) + 1))
-    axis.barh(
-        list(seen), list(seen.values()), color=[FAKE if value > 0.2 else REAL for value in seen.values()]
-    )
+    colours = [OTHER if value > 0.2 else GREY for value in seen.values()]
+    axis.barh(list(seen), list(seen.values()), color=colours)
     for row, value in enumerate(seen.values()):
         axis.text(max(value, 0) + 0.03, row, f"{value:.2f}", va="center")
     axis.axvline(0, color="black", lw=0.8)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure, show_image
+from ctgan_utils.figures import FAKE, GREY, OTHER, REAL, add_caption, new_figure, show_image
 from ctgan_utils.networks import count_parameters
 from ctgan_utils.networks.translation import PatchCritic, UNet
 from ctgan_utils.phantom import TISSUES
@@ -47,11 +47,11 @@ def u_net_figure(G: UNet, image_size: int) -> Figure:
             axis.annotate("", (x, y), places[k - 1], arrowprops=arrow)
     for k in range(1, depth) if G.skips else ():
         (left, y), (right, _) = places[k], places[2 * depth - k]
-        joined = {"arrowstyle": "->", "color": FAKE}
+        joined = {"arrowstyle": "->", "color": OTHER}
         axis.annotate("", (right - 0.61, y), (left + 0.61, y), arrowprops=joined)
     text = f"U-Net with {count_parameters(G):,} parameters; in each box: channels × height × width."
     if G.skips:
-        text += " Red: maps that are put beside those that come back."
+        text += " Orange: maps that are put beside those that come back."
     return add_caption(fig, text)
 
 
@@ -64,10 +64,10 @@ def patch_figure(D: PatchCritic, shown: Tensor, row: int, column: int, caption: 
     stride = 2 ** sum(layer.stride[0] == 2 for layer in D.layers if isinstance(layer, torch.nn.Conv2d))
     middle = (shown.shape[-1] - 1) / 2, (len(scores) - 1) / 2  # of the image, of the map
     left, top = (middle[0] + stride * (place - middle[1]) - D.patch / 2 for place in (column, row))
-    axes[0].add_patch(Rectangle((left, top), D.patch, D.patch, fill=False, ec=FAKE, lw=2))
+    axes[0].add_patch(Rectangle((left, top), D.patch, D.patch, fill=False, ec=OTHER, lw=2))
     scale = scores.abs().max().item() or 1.0
     drawn = axes[1].imshow(scores, cmap="PuOr", vmin=-scale, vmax=scale)
-    axes[1].add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=FAKE, lw=2))
+    axes[1].add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=OTHER, lw=2))
     axes[1].set(title=f"{scores.numel()} scores, {len(scores)} a side", xticks=[], yticks=[])
     fig.colorbar(drawn, ax=axes[1], label="score (high: real)")
     axes[1].spines[:].set_visible(False)
