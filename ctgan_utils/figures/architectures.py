@@ -106,8 +106,8 @@ def _draw(axis: Axes, stages: list[Stage], is_generator: bool) -> None:
             end = lefts[k] - GAP
             arrow = {"arrowstyle": "->", "color": "0.3"}
             axis.annotate("", (left - 0.05, 0), (end + 0.05, 0), arrowprops=arrow)
-            layers = {"ha": "center", "va": "top", "fontsize": 6.5, "color": "0.3"}
-            axis.text((left + end) / 2, -0.12, "\n".join(stage.layers), **layers)
+            middle, names = (left + end) / 2, "\n".join(stage.layers)
+            axis.text(middle, -0.12, names, ha="center", va="top", fontsize=6.5, color="0.3")
         for level, (back, text) in enumerate(stage.added):
             _addition(axis, stages, lefts, k, back, text, level)
 
