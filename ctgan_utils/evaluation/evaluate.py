@@ -297,15 +297,28 @@ def _warnings(real: References, fake: Tensor, metric: str) -> list[str]:
     return warnings
 
 
-def distances(ct: CTImages, generators: Mapping[str, nn.Module], n: int, seed: int = 0) -> dict[str, float]:
+def distances(
+    ct: CTImages,
+    generators: Mapping[str, nn.Module],
+    n: int,
+    seed: int = 0,
+    others: CTImages | None = None,
+) -> dict[str, float]:
     """FD-ct of n samples of each generator {name: G} to n slices, and "floor", that of two sets of n slices.
 
-    ct holds at least 2 n slices; which are taken follows from the seed.
+    With slices of other patients, others, also "others", that of n of these. ct and others hold at least 2 n
+    slices; which are taken follows from the seed.
     """
     extractor = features.load_extractor("ct")
-    order = torch.randperm(len(ct), generator=torch.Generator().manual_seed(seed))
-    real = features.cached_features(extractor, ct.images[order[: 2 * n]])
+
+    def drawn(slices: CTImages) -> np.ndarray:
+        order = torch.randperm(len(slices), generator=torch.Generator().manual_seed(seed))
+        return features.cached_features(extractor, slices.images[order[: 2 * n]])
+
+    real = drawn(ct)
     found = {"floor": metrics.frechet_distance(real[:n], real[n:])}
+    if others is not None:
+        found["others"] = metrics.frechet_distance(real[:n], drawn(others)[:n])
     for name, G in generators.items():
         fake = features.extract(extractor, sample(G, n, seed))
         found[name] = metrics.frechet_distance(real[:n], fake)

@@ -61,7 +61,7 @@ def add_caption(fig: Figure, text: str) -> Figure:
 def save_figure(fig: Figure, figure_id: str, out: str | PathLike[str]) -> Figure:
     """Write out/figures/<id>.png and return the figure; the id is as "4.18" or "01-classes".
 
-    A notebook that shows the figure keeps it in 256 colours, which takes a third of the space, with its
+    A notebook that shows the figure keeps it in few colours, which takes a third of the space, with its
     alternative text.
     """
     if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
@@ -73,13 +73,18 @@ def save_figure(fig: Figure, figure_id: str, out: str | PathLike[str]) -> Figure
 
 
 def small_png(fig: Figure) -> tuple[bytes, dict[str, str]]:
-    """The figure with its caption as a PNG of 256 colours, at the resolution of the style; its metadata."""
+    """The figure with its caption as a PNG, at the resolution of the style; its metadata.
+
+    It has 256 colours if it shows images, and 64 if it is made of lines and points alone.
+    """
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
     small = io.BytesIO()
+    count = 256 if any(axis.images for axis in fig.axes) else 64
     with Image.open(buffer) as image:
-        colours = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    colours.save(small, "PNG", optimize=True)
+        options = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 2, "dither": Image.Dither.NONE}
+        reduced = image.convert("RGB").quantize(count, **options)  # kmeans keeps the tints of large areas
+    reduced.save(small, "PNG", optimize=True)
     return small.getvalue(), {"alt": alternative_text(fig)}
 
 

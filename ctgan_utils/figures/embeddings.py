@@ -24,7 +24,7 @@ def pca_figure(
     pca = PCA(dimensions).fit(np.concatenate(list(panels.values())[-1]))
     solid = dimensions == 3
     options = {"subplot_kw": {"projection": "3d"}} if solid else {}
-    fig, axes = new_figure(1, len(panels), figsize=(5.4 * len(panels), 4.8), squeeze=False, **options)
+    fig, axes = new_figure(1, len(panels), figsize=(4.1 * len(panels), 3.7), squeeze=False, **options)
     shares = pca.explained_variance_ratio_
     labels = [
         f"component {k + 1} ({share:.0%}{'' if solid else ' of variance'})" for k, share in enumerate(shares)
@@ -36,7 +36,7 @@ def pca_figure(
     for axis, (title, pair) in zip(axes.flat, clouds.items()):
         for points, colour, mark, name in zip(pair, (REAL, FAKE), "o^", ("real", "generated")):
             extra = {"depthshade": False} if solid else {}
-            look = {"s": 24, "alpha": 0.75, "marker": mark, "edgecolors": "white", "linewidths": 0.4, **extra}
+            look = {"s": 16, "alpha": 0.75, "marker": mark, "edgecolors": "white", "linewidths": 0.4, **extra}
             axis.scatter(*points.T, color=colour, label=name, **look)
         names = dict(zip(("xlabel", "ylabel", "zlabel"), labels))
         axis.set(title=title, **names, **dict(zip(("xlim", "ylim", "zlim"), limits)))
@@ -58,14 +58,14 @@ def densities_figure(
     panels is {title: (real [N, d], generated [M, d])}, a row each; one of the two may be None.
     """
     rows, columns = len(panels), len(features)
-    fig, axes = new_figure(rows, columns, figsize=(3.4 * columns, 2.5 * rows), squeeze=False, sharex="col")
+    fig, axes = new_figure(rows, columns, figsize=(2.6 * columns, 1.85 * rows), squeeze=False, sharex="col")
     for row, (title, sets) in zip(axes, panels.items()):
         for axis, k in zip(row, features):
             for values, colour, label in zip(sets, (REAL, FAKE), ("real", "generated")):
                 if values is not None:
                     sns.kdeplot(values[:, k], ax=axis, color=colour, fill=True, label=label)
             axis.set(xlabel=f"feature {k}", ylabel="density", title=title if k == features[0] else None)
-    axes[0, 0].legend()
+    axes[0, 0].legend(fontsize=7, loc="upper right", handlelength=1)
     return add_caption(fig, caption)
 
 
@@ -79,6 +79,6 @@ def pairs_figure(real: np.ndarray, fake: np.ndarray, features: Sequence[int], ca
         ]
     )
     colours = {"real": REAL, "generated": FAKE}
-    grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=2.1)
+    grid = sns.pairplot(table, hue="images", kind="kde", palette=colours, corner=True, height=1.65)
     plt.close(grid.figure)
     return add_caption(grid.figure, caption)

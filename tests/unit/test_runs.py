@@ -63,3 +63,6 @@ def test_distances_are_to_the_first_half_of_the_slices_drawn(ct):
     assert found["other"] == pytest.approx(found["floor"])
     a, b = (features.extract(features.load_extractor("ct"), x) for x in (real, other))
     assert found["floor"] == pytest.approx(metrics.frechet_distance(a, b))
+    assert "others" not in found
+    again = distances(ct, {}, 20, seed=3, others=ct)
+    assert again == {"floor": pytest.approx(found["floor"]), "others": pytest.approx(0, abs=1e-6)}
