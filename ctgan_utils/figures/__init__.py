@@ -82,8 +82,8 @@ def small_png(fig: Figure) -> tuple[bytes, dict[str, str]]:
     small = io.BytesIO()
     count = 256 if any(axis.images for axis in fig.axes) else 64
     with Image.open(buffer) as image:
-        options = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 2, "dither": Image.Dither.NONE}
-        reduced = image.convert("RGB").quantize(count, **options)  # kmeans keeps the tints of large areas
+        rgb, coverage = image.convert("RGB"), Image.Quantize.MAXCOVERAGE
+        reduced = rgb.quantize(count, coverage, kmeans=2, dither=Image.Dither.NONE)  # kmeans: large areas' tints
     reduced.save(small, "PNG", optimize=True)
     return small.getvalue(), {"alt": alternative_text(fig)}
 
