@@ -83,7 +83,7 @@ def small_png(fig: Figure) -> tuple[bytes, dict[str, str]]:
     count = 256 if any(axis.images for axis in fig.axes) else 64
     with Image.open(buffer) as image:
         rgb, coverage = image.convert("RGB"), Image.Quantize.MAXCOVERAGE
-        reduced = rgb.quantize(count, coverage, kmeans=2, dither=Image.Dither.NONE)  # kmeans: large areas' tints
+        reduced = rgb.quantize(count, coverage, kmeans=2, dither=Image.Dither.NONE)  # true tints
     reduced.save(small, "PNG", optimize=True)
     return small.getvalue(), {"alt": alternative_text(fig)}
 
