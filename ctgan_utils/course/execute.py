@@ -1,7 +1,6 @@
 """Execute the notebooks: `make course`, `make notebooks`, and the notebook tests run through here."""
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -48,7 +47,7 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> float:
         parameters,
         cwd=str(notebook.parent),
         kernel_name="python3",
-        progress_bar=sys.stderr.isatty(),
+        progress_bar=False,  # two notebooks may run side by side
         extra_arguments=["--IPKernelApp.log_level=50"],  # else it tells of its sockets and shutdown
         execution_timeout=CELL_TIMEOUT[parameters["PROFILE"]],
     )
