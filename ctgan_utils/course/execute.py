@@ -4,6 +4,8 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -64,34 +66,59 @@ def _is_of_course(folder: Path) -> bool:
 
 
 def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
-    """Run every notebook; returns the names of those that failed. Writes outputs, figures and index.html."""
+    """Run every notebook; returns the names of those that failed. Writes outputs, figures and index.html.
+
+    Where there are cores for it, two notebooks run at a time, each on half of them: small networks keep few
+    cores busy. The long profiles run one at a time, since each may fill the memory.
+    """
     os.environ["CTGAN_HEADLESS"] = "1"
+    cores = os.cpu_count() or 1
+    at_once = 2 if cores > 1 and profile in ("smoke", "lesson") else 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores // at_once))
     out = Path(out).resolve()
     parameters = {"PROFILE": profile, "DATA": data, "SEED": seed, "OUT": str(out)}
     paths = notebook_paths()
-    results: list[dict[str, Any]] = []
+    results: dict[Path, dict[str, Any]] = {}
     expected = {path: expected_seconds(path, profile) for path in paths}
     begun = time.perf_counter()
-    index.write_index(out, paths, results, parameters)  # marks the folder
-    for k, path in enumerate(paths):
-        left = _minutes_left(expected, paths[:k], paths[k:], time.perf_counter() - begun)
-        print(f"[{k + 1}/{len(paths)}] {path.stem:24} {left}", flush=True)
-        executed, error = out / "notebooks" / path.name, None
-        start, started_at = time.perf_counter(), time.time()
+    index.write_index(out, paths, [], parameters)  # marks the folder
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
         try:
-            execute(path, executed, parameters)
-        except PapermillException as failure:
-            error = str(failure).strip().splitlines()[-1]
-            print(f"      failed: {error}", flush=True)
-        figures = [p.name for p in sorted((out / "figures").glob("*.png")) if p.stat().st_mtime >= started_at]
-        seconds = time.perf_counter() - start
-        results.append({"path": executed, "seconds": seconds, "error": error, "figures": figures})
-        pages.write_page(executed, out)
-        slides.write_deck(executed, out / "slides")
-        index.write_index(out, paths, results, parameters)
+            running = {pool.submit(_run_one, path, out, parameters): path for path in paths}
+            for job in as_completed(running):
+                path, result = running[job], job.result()
+                results[path] = result
+                left = _minutes_left(expected, results, time.perf_counter() - begun)
+                print(
+                    f"[{len(results)}/{len(paths)}] {path.stem:24} {result['seconds']:4.0f} s   {left}",
+                    flush=True,
+                )
+                if result["error"]:
+                    print(f"      failed: {result['error']}", flush=True)
+                index.write_index(out, paths, [results[p] for p in paths if p in results], parameters)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     slides.write_index(out / "slides", paths)
     print(f"{time.perf_counter() - begun:.0f} s; open {out / 'index.html'}")
-    return [result["path"].stem for result in results if result["error"]]
+    return [path.stem for path in paths if results[path]["error"]]
+
+
+def _run_one(path: Path, out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Run a notebook, and write its page and its slides; says how long it took, and what it drew."""
+    executed, error = out / "notebooks" / path.name, None
+    start, started_at = time.perf_counter(), time.time()
+    try:
+        execute(path, executed, parameters)
+    except PapermillException as failure:
+        error = str(failure).strip().splitlines()[-1]
+    seconds = time.perf_counter() - start
+    pages.write_page(executed, out)
+    slides.write_deck(executed, out / "slides")
+    drawn = [p for p in sorted((out / "figures").glob("*.png")) if p.stat().st_mtime >= started_at]
+    its_own = {path.stem[:2], *figures_of(path.stem)}  # another notebook draws into the same folder
+    figures = [p.name for p in drawn if p.stem.split("-")[0] in its_own]
+    return {"path": executed, "seconds": seconds, "error": error, "figures": figures}
 
 
 def rerun_in_place(only: Sequence[str] = ()) -> None:
@@ -156,9 +183,8 @@ def notebook_table() -> str:
     return "\n".join(lines)
 
 
-def _minutes_left(expected, done, todo, elapsed):
-    if any(expected[path] is None for path in expected):
+def _minutes_left(expected, done, elapsed):
+    if any(seconds is None for seconds in expected.values()):
         return ""
-    planned = sum(expected[path] for path in done)
-    speed = elapsed / planned if planned else 1.0
-    return f"about {sum(expected[path] for path in todo) * speed / 60:.1f} min left"
+    todo = sum(seconds for path, seconds in expected.items() if path not in done)
+    return f"about {todo * elapsed / sum(expected[path] for path in done) / 60:.1f} min left"

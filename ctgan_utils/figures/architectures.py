@@ -1,5 +1,6 @@
 """Figures of networks: the maps that an image is made of, or taken apart into, and the layers between."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -41,45 +42,33 @@ class Stage:
         return 0.25 + 0.25 * log2(pixels), 0.05 + 0.14 * log2(channels)
 
 
-def architecture_figure(network: Generator | ConvCritic) -> Figure:
+def architecture_figure(*networks: Generator | ConvCritic, names: Sequence[str] = ()) -> Figure:
     """Figures 2.5 and 3.7 to 3.9: a generator, or its critic, as the maps that grow, or shrink, in it.
 
     Drawn from the network itself, so that it can't disagree with it. A box is as wide and high as its map,
-    and as deep as its channels, on logarithmic scales; before it stand the layers that make it.
+    and as deep as its channels, on logarithmic scales; before it stand the layers that make it. Several
+    networks stand under each other, on one scale; `names` are theirs instead of Generator and Critic.
     """
-    is_generator = isinstance(network, Generator)
-    stages = stages_of(network)
-    lefts, x = [], 0.0
-    for stage in stages:
-        lefts.append(x)
-        side, depth = stage.sides
-        x += side + 0.6 * depth + GAP
-    high = max(sum(stage.sides) for stage in stages) / 2
-    reach = max((back for stage in stages for back, _ in stage.added), default=0)
-    top = high + (0.2, 1.1, 1.7)[reach]
-    fig, axis = new_figure(figsize=(0.55 * x, 0.55 * (top + high + 0.3)))
-    axis.set(xlim=(-0.3, x - GAP + 0.4), ylim=(-high - 0.3, top), aspect="equal")
-    axis.axis("off")
-    for k, (stage, left) in enumerate(zip(stages, lefts)):
-        side, depth = stage.sides
-        _box(axis, left, side, depth)
-        shape = "×".join(str(n) for n in stage.shape)
-        label = f"z: {shape}" if is_generator and not k else "score" if shape == "1" else shape
-        axis.text(left + side / 2, -side / 2 - 0.15, label, ha="center", va="top", fontsize=8)
-        if k:
-            end = lefts[k - 1] + stages[k - 1].sides[0] + 0.6 * stages[k - 1].sides[1]
-            arrow = {"arrowstyle": "->", "color": "0.3"}
-            axis.annotate("", (left - 0.05, 0), (end + 0.05, 0), arrowprops=arrow)
-            middle = (left + end) / 2
-            axis.text(
-                middle, -0.12, "\n".join(stage.layers), ha="center", va="top", fontsize=6.5, color="0.3"
-            )
-        for level, (back, text) in enumerate(stage.added):
-            _addition(axis, stages, lefts, k, back, text, level)
-    kind = "Generator" if is_generator else "Critic"
-    text = f"{kind} with {count_parameters(network):,} parameters. Boxes: channels × height × width of each "
-    text += "map; their sides grow with the logarithm."
-    if any(stage.added for stage in stages):
+    names = names or ["Generator" if isinstance(each, Generator) else "Critic" for each in networks]
+    drawn = [stages_of(network) for network in networks]
+    frames = [_frame(stages) for stages in drawn]
+    width, heights = max(width for width, *_ in frames), [top - low for _, low, top in frames]
+    titles = 0.35 * len(networks) if len(networks) > 1 else 0  # inches that they take
+    figsize = 0.55 * width, 0.55 * sum(heights) + titles
+    size = {"figsize": figsize, "gridspec_kw": {"height_ratios": heights}}
+    fig, axes = new_figure(len(networks), 1, squeeze=False, **size)
+    for axis, network, name, stages, (_, low, top) in zip(axes.flat, networks, names, drawn, frames):
+        axis.set(xlim=(-0.3, width - GAP + 0.4), ylim=(low, top), aspect="equal")
+        axis.axis("off")
+        if len(networks) > 1:
+            axis.set_title(name, loc="left")
+        _draw(axis, stages, isinstance(network, Generator))
+    counts = (
+        f"{name} with {count_parameters(network):,} parameters" for name, network in zip(names, networks)
+    )
+    text = f"{'. '.join(counts)}. Boxes: channels × height × width of each map; their sides grow with the "
+    text += "logarithm."
+    if any(stage.added for stages in drawn for stage in stages):
         text += " Curved arrows: the additions, each a 1×1 convolution and an enlargement."
     return add_caption(fig, text)
 
@@ -87,6 +76,40 @@ def architecture_figure(network: Generator | ConvCritic) -> Figure:
 def stages_of(network: Generator | ConvCritic) -> list[Stage]:
     """The maps of a network in their order, from the latent or the image on, for one input."""
     return _of_generator(network) if isinstance(network, Generator) else _of_critic(network)
+
+
+def _lefts(stages: list[Stage]) -> list[float]:
+    """The left edge of each stage's box, and where the next one would stand."""
+    lefts = [0.0]
+    for side, depth in (stage.sides for stage in stages):
+        lefts.append(lefts[-1] + side + 0.6 * depth + GAP)
+    return lefts
+
+
+def _frame(stages: list[Stage]) -> tuple[float, float, float]:
+    """Width, lower and upper end of a network's drawing, with room for its additions."""
+    high = max(sum(stage.sides) for stage in stages) / 2
+    reach = max((back for stage in stages for back, _ in stage.added), default=0)
+    return _lefts(stages)[-1], -high - 0.3, high + (0.2, 1.1, 1.7)[reach]
+
+
+def _draw(axis: Axes, stages: list[Stage], is_generator: bool) -> None:
+    """The boxes with their shapes, the arrows between them with their layers, and the additions."""
+    lefts = _lefts(stages)
+    for k, (stage, left) in enumerate(zip(stages, lefts)):
+        side, depth = stage.sides
+        _box(axis, left, side, depth)
+        shape = "×".join(str(n) for n in stage.shape)
+        label = f"z: {shape}" if is_generator and not k else "score" if shape == "1" else shape
+        axis.text(left + side / 2, -side / 2 - 0.15, label, ha="center", va="top", fontsize=8)
+        if k:
+            end = lefts[k] - GAP
+            arrow = {"arrowstyle": "->", "color": "0.3"}
+            axis.annotate("", (left - 0.05, 0), (end + 0.05, 0), arrowprops=arrow)
+            middle, names = (left + end) / 2, "\n".join(stage.layers)
+            axis.text(middle, -0.12, names, ha="center", va="top", fontsize=6.5, color="0.3")
+        for level, (back, text) in enumerate(stage.added):
+            _addition(axis, stages, lefts, k, back, text, level)
 
 
 def _box(axis: Axes, left: float, side: float, depth: float) -> None:

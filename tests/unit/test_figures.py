@@ -62,6 +62,19 @@ def test_additions_enter_where_equation_3_3_has_them(name, additions):
     assert f"{sum(p.numel() for p in G.parameters()):,}" in alternative_text(architecture_figure(G))
 
 
+def test_a_discriminator_takes_apart_what_the_generator_builds_up():
+    G, D = networks("dcgan-b64")
+    maps = [stage.shape for stage in stages_of(G)[1:]]
+    assert [stage.shape for stage in stages_of(D)] == [*reversed(maps), (1,)]
+    fig = architecture_figure(G, D, names=("Generator", "Discriminator"))
+    upper, lower = fig.axes
+    assert upper.get_xlim() == lower.get_xlim()  # one scale, so that equal maps have equal boxes
+    assert upper.get_aspect() == lower.get_aspect() == 1
+    words = alternative_text(fig)
+    for name, network in (("Generator", G), ("Discriminator", D)):
+        assert f"{name} with {sum(p.numel() for p in network.parameters()):,} parameters" in words
+
+
 def test_drawing_a_network_leaves_its_statistics_as_they_are():
     for network in networks("dcgan-b64"):
         before = {name: value.clone() for name, value in network.state_dict().items()}
