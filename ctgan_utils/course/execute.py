@@ -1,9 +1,10 @@
 """Execute the notebooks: `make course`, `make notebooks`, and the notebook tests run through here."""
 
 import os
+import signal
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -81,29 +82,24 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
     expected = {path: expected_seconds(path, profile) for path in paths}
     begun = time.perf_counter()
     index.write_index(out, paths, [], parameters)  # marks the folder
-    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
-        try:
-            running = {pool.submit(_run_one, path, out, parameters): path for path in paths}
-            for job in as_completed(running):
-                path, result = running[job], job.result()
-                results[path] = result
-                left = _minutes_left(expected, results, time.perf_counter() - begun)
-                print(
-                    f"[{len(results)}/{len(paths)}] {path.stem:24} {result['seconds']:4.0f} s   {left}",
-                    flush=True,
-                )
-                if result["error"]:
-                    print(f"      failed: {result['error']}", flush=True)
-                index.write_index(out, paths, [results[p] for p in paths if p in results], parameters)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    print(f"{len(paths)} notebooks, {at_once} at a time; each is named when it has ended", flush=True)
+    run = partial(_run_one, out=out, parameters=parameters)
+    ignored = signal.SIGINT, signal.SIG_IGN  # Ctrl-C is for this process, which then ends the others
+    with get_context("spawn").Pool(at_once, signal.signal, ignored) as pool:
+        for path, result in pool.imap_unordered(run, paths):
+            results[path] = result
+            left = _minutes_left(expected, results, time.perf_counter() - begun)
+            done = f"[{len(results)}/{len(paths)}]"
+            print(f"{done} {path.stem:24} {result['seconds']:4.0f} s   {left}", flush=True)
+            if result["error"]:
+                print(f"      failed: {result['error']}", flush=True)
+            index.write_index(out, paths, [results[p] for p in paths if p in results], parameters)
     slides.write_index(out / "slides", paths)
     print(f"{time.perf_counter() - begun:.0f} s; open {out / 'index.html'}")
     return [path.stem for path in paths if results[path]["error"]]
 
 
-def _run_one(path: Path, out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+def _run_one(path: Path, out: Path, parameters: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """Run a notebook, and write its page and its slides; says how long it took, and what it drew."""
     executed, error = out / "notebooks" / path.name, None
     start, started_at = time.perf_counter(), time.time()
@@ -117,7 +113,7 @@ def _run_one(path: Path, out: Path, parameters: dict[str, Any]) -> dict[str, Any
     drawn = [p for p in sorted((out / "figures").glob("*.png")) if p.stat().st_mtime >= started_at]
     its_own = {path.stem[:2], *figures_of(path.stem)}  # another notebook draws into the same folder
     figures = [p.name for p in drawn if p.stem.split("-")[0] in its_own]
-    return {"path": executed, "seconds": seconds, "error": error, "figures": figures}
+    return path, {"path": executed, "seconds": seconds, "error": error, "figures": figures}
 
 
 def rerun_in_place(only: Sequence[str] = ()) -> None:
