@@ -73,7 +73,7 @@ def search_figure(
         axis.imshow(values, cmap="Greys", norm=norm, alpha=0.7, aspect="auto")
         best = np.unravel_index(values.argmin(), values.shape)
         for (i, j), value in np.ndenumerate(values):
-            frame = {"edgecolor": FAKE, "facecolor": "white"} if (i, j) == best else None
+            frame = {"edgecolor": "black", "facecolor": "white"} if (i, j) == best else None
             color = "white" if norm(value) > 0.7 else "black"
             axis.text(j, i, f"{value:.1f}", ha="center", va="center", color=color, bbox=frame)
         axis.set(title=f"{name}: {label}", xticks=range(len(columns)), yticks=range(len(rows)))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure, show_image
+from ctgan_utils.figures import FAKE, GREY, ONE, add_caption, new_figure, show_image
 
 
 def styles_figure(
@@ -48,7 +48,7 @@ def attention_figure(
         axis.imshow(weights, cmap="inferno", alpha=0.65, extent=(-0.5, side - 0.5, side - 0.5, -0.5))
         scale = side / (2 * len(weights))
         corner = scale * column - 0.5, scale * row - 0.5
-        axis.add_patch(Rectangle(corner, scale, scale, fill=False, ec=FAKE, lw=3))
+        axis.add_patch(Rectangle(corner, scale, scale, fill=False, ec=ONE, lw=3))
     return add_caption(fig, caption)
 
 
@@ -60,5 +60,5 @@ def tradeoff_figure(curve: Mapping[str, tuple[float, float]], caption: str) -> F
     for name, place in curve.items():
         axis.annotate(name, place, (6, 4), textcoords="offset points")
     axis.set(xlabel="recall (variety)", ylabel="precision (quality)", xlim=(0, 1), ylim=(0, 1.05))
-    axis.axhline(1, color=REAL, lw=0.5)
+    axis.axhline(1, color=GREY, lw=0.5)
     return add_caption(fig, caption)

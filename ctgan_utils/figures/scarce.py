@@ -5,14 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure
-
-COLOURS = (
-    FAKE,
-    "#e09f3e",
-    "#5f0f40",
-    "#335c67",
-)  # of arms with generated slices; those with real ones alone are blue
+from ctgan_utils.figures import CYCLE, GREY, ONE, OTHER, REAL, add_caption, new_figure
 
 Series = Mapping[str, Mapping[int, list[float]]]  # {arm: {place: the value of each seed}}
 
@@ -28,14 +21,15 @@ def series_figure(
     """Values over numbers, panel by panel {title: {arm: {number: [one value a seed]}}}; lines join the means.
 
     level is (a value, what it means), drawn as a dashed line. The numbers are patients, one place each, or,
-    `spaced`, images at their distances. Arms whose name begins with "real" or "as many" are real data.
+    `spaced`, images at their distances. Arms whose name begins with "real" or "as many" are real data
+    alone, and blue.
     """
     fig, axes = new_figure(1, len(panels), figsize=(3.9 * len(panels) + 1.6, 3.5), sharey=True, squeeze=False)
     names = list(dict.fromkeys(arm for series in panels.values() for arm in series))
     real = [name for name in names if name.startswith(("real", "as many")) and "GAN" not in name]
     made = [name for name in names if name not in real]
     styles = {name: (REAL, line) for name, line in zip(real, ("-", "--", ":", "-."))}
-    styles |= {name: (COLOURS[k % len(COLOURS)], "-") for k, name in enumerate(made)}
+    styles |= {name: (colour, "-") for colour, name in zip(CYCLE, made)}
     for axis, (title, series) in zip(axes[0], panels.items()):
         numbers = sorted({number for values in series.values() for number in values})
         for shift, (name, values) in zip(np.linspace(-0.12, 0.12, len(series)), series.items()):
@@ -62,7 +56,7 @@ def attack_figure(found: Mapping[str, tuple[np.ndarray, np.ndarray]], caption: s
     """Scores of an attack {title: (of members [P], of others [Q])}, a point for each patient."""
     fig, axes = new_figure(1, len(found), figsize=(4.2 * len(found), 2.3), squeeze=False)
     for axis, (title, sides) in zip(axes[0], found.items()):
-        for row, (scores, colour) in enumerate(zip(sides, (FAKE, REAL))):
+        for row, (scores, colour) in enumerate(zip(sides, (OTHER, ONE))):
             places = row + np.linspace(-0.2, 0.2, len(scores)) if len(scores) > 1 else [row]
             axis.plot(scores, places, "o", color=colour, markersize=5, alpha=0.7)
         axis.set_yticks([0, 1], ["learnt from", "never seen"])

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure, show_image
+from ctgan_utils.figures import CYCLE, GREY, ONE, OTHER, add_caption, new_figure, show_image
 
 Estimate = tuple[float, float, float]  # a mean, and the ends of its interval
-COLOURS = REAL, FAKE, "#edae49", "#00798c", "#5e548e"  # of arms
 
 
 def intervals_figure(
@@ -23,11 +22,11 @@ def intervals_figure(
     """Means with their intervals {arm: {what: (mean, low, high)}}, arms side by side; perhaps a grey line."""
     columns = list(dict.fromkeys(name for values in found.values() for name in values))
     fig, axis = new_figure(figsize=(9, 3.6))
-    for k, (arm, values) in enumerate(found.items()):
+    for k, (colour, (arm, values)) in enumerate(zip(CYCLE, found.items())):
         places = [columns.index(name) + 0.8 * (k + 0.5) / len(found) - 0.4 for name in values]
         means, lows, highs = np.transpose(list(values.values()))
         bars = [means - lows, highs - means]
-        axis.errorbar(places, means, bars, fmt="o", color=COLOURS[k], capsize=3, label=arm)
+        axis.errorbar(places, means, bars, fmt="o", color=colour, capsize=3, label=arm)
     if line:
         axis.axhline(line[0], color=GREY, ls="--", lw=1, label=line[1])
     axis.set_xticks(range(len(columns)), columns)
@@ -63,7 +62,7 @@ def cleaned_figure(rows: Mapping[str, Tensor], lesions: Tensor, caption: str) ->
         for axis, image, lesion in zip(line, images, lesions):
             show_image(axis, image[0], low=-1, high=1)
             if lesion.any():
-                axis.contour(lesion[0], [0.5], colors="#edae49", linewidths=1)
+                axis.contour(lesion[0], [0.5], colors=OTHER, linewidths=1)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
     fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     return add_caption(fig, caption)
@@ -77,8 +76,8 @@ def registration_figure(images: Mapping[str, ArrayLike], u: Tensor, v: Tensor, c
         drawn = show_image(axis, image, title, low=-1, high=1)
         if difference:
             drawn.set_cmap("PuOr")
-    _grid(axes[1, 1], u, "true displacement", REAL)
-    _grid(axes[1, 2], v, "found displacement", FAKE)
+    _grid(axes[1, 1], u, "true displacement", ONE)
+    _grid(axes[1, 2], v, "found displacement", OTHER)
     return add_caption(fig, caption)
 
 
