@@ -7,7 +7,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure, show_image
+from ctgan_utils.figures import FAKE, GREY, ONE, REAL, add_caption, new_figure, show_image
+from ctgan_utils.metrics import mean_interval
 
 
 def samples_figure(rows: Mapping[str, np.ndarray | Tensor], caption: str, scale: float = 1.4) -> Figure:
@@ -55,6 +56,24 @@ def seeds_figure(
     axis.set_yticks(range(len(values)), list(values))
     axis.invert_yaxis()
     axis.set(xscale="log", xlabel=f"{label} (log scale)")
+    return add_caption(fig, caption)
+
+
+def changes_figure(changes: Mapping[str, Sequence[float]], caption: str, label: str) -> Figure:
+    """Changes {what was changed: one difference for each seed} as points, with the mean's 95 % interval.
+
+    The interval is metrics.mean_interval, a bar; a single seed has none. Zero, no change, is a grey line.
+    """
+    fig, axis = new_figure(figsize=(7.5, 0.36 * len(changes) + 1))
+    for k, differences in enumerate(changes.values()):
+        if ends := mean_interval(differences):
+            axis.plot(ends, [k, k], color=ONE, alpha=0.4, lw=5, solid_capstyle="butt")
+        axis.plot(differences, [k] * len(differences), "o", color=ONE, markersize=4)
+        axis.plot(sum(differences) / len(differences), k, "|", color="black", markersize=10)
+    axis.axvline(0, color=GREY, lw=1)
+    axis.set_yticks(range(len(changes)), list(changes))
+    axis.invert_yaxis()
+    axis.set(xlabel=label)
     return add_caption(fig, caption)
 
 

@@ -5,9 +5,11 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from ctgan_utils.figures import FAKE, REAL, add_caption, alternative_text, new_figure, small_png
 from ctgan_utils.figures.architectures import architecture_figure, stages_of
+from ctgan_utils.figures.comparison import changes_figure
 from ctgan_utils.figures.embeddings import pca_figure
 from ctgan_utils.systems import get_experiment
 
@@ -95,3 +97,12 @@ def test_clouds_are_all_drawn_and_on_the_same_axes(dimensions):
     assert (len(real.get_offsets()), len(fake.get_offsets())) == (40, 30)
     colours = [tuple(round(255 * part) for part in points.get_facecolor()[0][:3]) for points in (real, fake)]
     assert colours == [tuple(bytes.fromhex(colour[1:])) for colour in (REAL, FAKE)]
+
+
+def test_the_bar_of_a_change_is_the_interval_of_its_mean():
+    fig = changes_figure({"several": [1.0, 2.0, 4.0], "one": [3.0]}, "Seeds.", "FWD")
+    lines = [np.asarray(line.get_xdata(), float) for line in fig.axes[0].lines]
+    mean, error = 7 / 3, np.std([1, 2, 4], ddof=1) / np.sqrt(3)
+    expected = stats.t.interval(0.95, 2, mean, error)
+    np.testing.assert_allclose(lines[0], expected)
+    np.testing.assert_allclose(np.concatenate(lines[1:]), [1, 2, 4, mean, 3, 3, 0, 0])  # one seed: no bar
