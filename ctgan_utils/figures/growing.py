@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, GREY, ONE, add_caption, new_figure, show_image
+from ctgan_utils.figures import FAKE, ONE, add_caption, new_figure, show_image
 
 
 def styles_figure(
@@ -60,5 +60,4 @@ def tradeoff_figure(curve: Mapping[str, tuple[float, float]], caption: str) -> F
     for name, place in curve.items():
         axis.annotate(name, place, (6, 4), textcoords="offset points")
     axis.set(xlabel="recall (variety)", ylabel="precision (quality)", xlim=(0, 1), ylim=(0, 1.05))
-    axis.axhline(1, color=GREY, lw=0.5)
     return add_caption(fig, caption)
