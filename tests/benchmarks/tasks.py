@@ -19,13 +19,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy, l1_loss, mse_loss, one_hot, softplus
+from torch.nn.functional import (
+    affine_grid,
+    cross_entropy,
+    grid_sample,
+    l1_loss,
+    mse_loss,
+    one_hot,
+    softplus,
+)
 
 from ctgan_utils import data
 from ctgan_utils.data.slices import as_batch
 from ctgan_utils.grey import to_float
 from ctgan_utils.losses import WassersteinGP, semi_supervised
 from ctgan_utils.metrics import dice
+from ctgan_utils.networks.augmentation import MOVED, STRETCHED
 from ctgan_utils.networks.dense import SmallUNet
 from ctgan_utils.networks.generators import Generator
 from ctgan_utils.networks.translation import PatchCritic
@@ -43,6 +52,7 @@ SEEDS, WIDTH = 3, 8
 RATE, CRITIC_RATE = 1e-2, 1e-3  # of the U-Nets; of critics, classifiers and a generator
 SEEN = {"segmentation": 1_200, "reconstruction": 800, "registration": 800, "classification": 3_200}
 PAIRS = 1_200  # that the generator from tissues to slices learns from
+FEW, COPIES = 8, 10  # patients of the arms that have few; changed copies of each of their slices
 VIEWS, PHOTONS = 32, 200_000.0  # of the scan that is to be cleaned; photons of one detector element
 KNOWN = ["tissues", "lesions", "hu"]
 LABELLED = 4  # patients of each class whose labels the semi-supervised arms know
@@ -57,8 +67,8 @@ def each_patient(groups):
 
 
 @torch.random.fork_rng()  # what arms draw afterwards doesn't hang on it
-def pairs_made(train, weights):
-    """Slices that pix2pix, as in notebook 16, makes of the tissues of the training patients."""
+def pairs_made(train, weights, tissues):
+    """Slices that pix2pix, as in notebook 16, makes of tissues, having learnt from the training patients."""
     settings = ["learning_rate=1e-3", "critic_learning_rate=1e-3", f"horizon={PAIRS}"]
     system = get_experiment("pix2pix", "lesson", settings)
     if not weights.exists():
@@ -70,16 +80,29 @@ def pairs_made(train, weights):
     G, _ = load_generator(weights)
     torch.manual_seed(0)  # of its dropout
     with torch.no_grad():
-        parts = train.truth["tissues"].split(100)
+        parts = tissues.split(100)
         return torch.cat([system.generate(G, {"tissues": part}) for part in parts])
+
+
+def changed_copies(images, tissues):
+    """COPIES of slices and of their tissues [N, 1, S, S], moved and stretched together, as `augment` does."""
+    images, tissues = (pictures.repeat(COPIES, 1, 1, 1) for pictures in (images, tissues))
+    transform = torch.zeros(len(images), 2, 3)
+    transform[:, 0, 0], transform[:, 1, 1] = (STRETCHED * torch.randn(2, len(images))).exp()
+    transform[:, :, 2] = MOVED * torch.randn(len(images), 2)
+    grid = affine_grid(transform, list(images.shape), align_corners=False)
+    light = grid_sample(images + 1, grid, align_corners=False) - 1  # black comes in
+    drawn = grid_sample(tissues.float(), grid, mode="nearest", align_corners=False)
+    return light, drawn.to(torch.uint8)
 
 
 def segmentation_task(train, test, runs):
     organs, real = segmentation.organs_of(train.truth["tissues"]), to_float(train.images)
     true, shown = segmentation.organs_of(test.truth["tissues"]), to_float(test.images)
-    kinds, weights = 1 + len(segmentation.ORGANS), segmentation.organ_weights(organs)
+    kinds = 1 + len(segmentation.ORGANS)
 
-    def arm(seed, images, weight):
+    def arm(seed, images, weight, organs=organs):
+        weights = segmentation.organ_weights(organs)
         G, D = SmallUNet(1, kinds, WIDTH), PatchCritic(1 + kinds, WIDTH)
 
         def maps(i):
@@ -113,8 +136,30 @@ def segmentation_task(train, test, runs):
     yield "and a critic", lambda seed: arm(seed, real, 0.1)
     yield (
         "on generated slices",
-        lambda seed: arm(seed, pairs_made(train, runs / "pix2pix-tissues.safetensors"), 0),
+        lambda seed: arm(
+            seed, pairs_made(train, runs / "pix2pix-tissues.safetensors", train.truth["tissues"]), 0
+        ),
     )
+
+    def few(seed, *added):
+        """On FEW patients, with changed copies of their slices, and with slices generated from the copies."""
+        patients = train.groups.unique()
+        chosen = patients[torch.randperm(len(patients))[:FEW]]
+        mine = train[torch.nonzero(torch.isin(train.groups, chosen))[:, 0]]
+        tissues = mine.truth["tissues"]
+        images = {"": to_float(mine.images)}
+        images["changed"], drawn = changed_copies(images[""], tissues)
+        drawings = {"": tissues, "changed": drawn, "generated": drawn}
+        if "generated" in added:
+            weights = runs / f"pix2pix-few-{seed}.safetensors"
+            images["generated"] = pairs_made(mine, weights, drawn)
+        shown = torch.cat([images[kind] for kind in ("", *added)])
+        tissues = torch.cat([drawings[kind] for kind in ("", *added)])
+        return arm(seed, shown, 0, segmentation.organs_of(tissues))
+
+    yield "few patients", lambda seed: few(seed)
+    yield "few patients + copies", lambda seed: few(seed, "changed")
+    yield "few patients + copies + generated", lambda seed: few(seed, "changed", "generated")
 
 
 # reconstruction
