@@ -157,9 +157,9 @@ def segmentation_task(train, test, runs):
         tissues = torch.cat([drawings[kind] for kind in ("", *added)])
         return arm(seed, shown, 0, segmentation.organs_of(tissues))
 
-    yield "few patients", lambda seed: few(seed)
-    yield "few patients + copies", lambda seed: few(seed, "changed")
-    yield "few patients + copies + generated", lambda seed: few(seed, "changed", "generated")
+    yield "few", lambda seed: few(seed)
+    yield "few + copies", lambda seed: few(seed, "changed")
+    yield "few + copies + generated", lambda seed: few(seed, "changed", "generated")
 
 
 # reconstruction
