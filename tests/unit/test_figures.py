@@ -8,6 +8,7 @@ from PIL import Image
 
 from ctgan_utils.figures import FAKE, REAL, add_caption, alternative_text, new_figure, small_png
 from ctgan_utils.figures.architectures import architecture_figure, stages_of
+from ctgan_utils.figures.conditions import asked_figure
 from ctgan_utils.figures.embeddings import pca_figure
 from ctgan_utils.systems import get_experiment
 
@@ -95,3 +96,16 @@ def test_clouds_are_all_drawn_and_on_the_same_axes(dimensions):
     assert (len(real.get_offsets()), len(fake.get_offsets())) == (40, 30)
     colours = [tuple(round(255 * part) for part in points.get_facecolor()[0][:3]) for points in (real, fake)]
     assert colours == [tuple(bytes.fromhex(colour[1:])) for colour in (REAL, FAKE)]
+
+
+def test_wishes_and_answers_are_all_drawn_and_in_a_row_on_the_same_axes():
+    rng = np.random.default_rng(0)
+    kinds = {kind: rng.normal(70, 10, (2, 40)) for kind in ("real", "generated")}
+    fig = asked_figure({"width": kinds, "enhancement": kinds}, {"width": "%", "enhancement": "HU"}, "Points.")
+    for row in np.array(fig.axes).reshape(2, 2):
+        assert row[0].get_ylim() == row[1].get_ylim()
+        for axis, (asked, said) in zip(row, kinds.values()):
+            points = axis.collections[0].get_offsets()
+            assert np.array_equal(points, np.stack([asked, said], axis=1))
+            (line,) = axis.lines
+            assert line.get_slope() == 1
