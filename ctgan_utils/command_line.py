@@ -162,6 +162,13 @@ def build_parser() -> Parser:
     p.add_argument(
         "--class", dest="wanted", metavar="CLASS", help="what to ask for of a run that is told a class"
     )
+    p.add_argument(
+        "--ask",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="what to ask for of a run that is told numbers, such as width=80",
+    )
     p.add_argument("--truncation", type=positive, help="cut the normal latents off at +-T (thesis A.6)")
     p.add_argument("--seed", type=seed, default=0)
 

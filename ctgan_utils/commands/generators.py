@@ -1,6 +1,7 @@
 """Commands on what was trained, or can be: sample, export, experiments, features."""
 
 import json
+import math
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,10 @@ from ctgan_utils.data.slices import TRUTH, blank
 from ctgan_utils.evaluation import ct_features, features
 from ctgan_utils.memory import require_memory
 from ctgan_utils.networks import count_operations, count_parameters
-from ctgan_utils.runtime import IN_CHECKOUT, UserError, atomic_write, nearest, progress, say
+from ctgan_utils.runtime import IN_CHECKOUT, UserError, atomic_write, brief, nearest, progress, say
 from ctgan_utils.sampling import given_by, load_generator, sample
 from ctgan_utils.systems.base import System, ThesisRecord
+from ctgan_utils.systems.continuous import ContinuousGAN
 from ctgan_utils.systems.told import Told
 from ctgan_utils.training import checkpoints
 
@@ -40,13 +42,14 @@ def run_sample(args: Namespace) -> None:
     numbers = sum(tensor.numel() for tensor in noise.values())
     bytes_each = 2 * system.image_size**2 + 4 * numbers  # an image, its part of the output, its noise
     require_memory(args.n * bytes_each, f"--n {args.n}")
-    given = _given(system, args) | _wanted(system, args)
+    given = _given(system, args) | _wanted(system, args) | _asked(G, system, args)
     images = sample(G, args.n, args.seed, args.truncation, given=given)
     if is_sheet:
         atomic_write(args.out, image_files.grid_png(images))
     else:
         image_files.write_images(args.out, images[:, 0].numpy(), [f"{i:05d}.png" for i in range(args.n)])
-        about = {"run": str(args.run), "seed": args.seed, "truncation": args.truncation, "class": args.wanted}
+        about = {"run": str(args.run), "seed": args.seed, "truncation": args.truncation}
+        about |= {"class": args.wanted, "asked": args.ask}
         atomic_write(args.out / discovery.SAMPLED, json.dumps(about).encode())
     say(f"{args.out}: {args.n} samples of {args.run}")
 
@@ -81,6 +84,28 @@ def _wanted(system: System, args: Namespace) -> dict[str, Tensor]:
     if args.wanted not in names:
         raise UserError(f"--class {args.wanted}: no class of that name; {nearest(args.wanted, names)}")
     return {"wanted": torch.full((args.n,), names.index(args.wanted))}
+
+
+def _asked(G: nn.Module, system: System, args: Namespace) -> dict[str, Tensor]:
+    """The numbers that are asked for, each n times; nothing if none is."""
+    if not args.ask:
+        return {}
+    if not isinstance(system, ContinuousGAN):
+        raise UserError(f"--ask {brief(args.ask[0])}: {system.name} is told no numbers; leave it out")
+    found = {}
+    for wish in args.ask:
+        name, _, text = wish.partition("=")
+        if name not in system.names:
+            raise UserError(f"--ask {brief(wish)}: no number of that name; {nearest(name, system.names)}")
+        low, high = (float(f"{bound:.4g}") for bound in system.bounds(G)[name])
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise UserError(f"--ask {brief(wish)}: give a number from {low:g} to {high:g}, as it has learnt")
+        found[name] = torch.full((args.n,), value)
+    return found
 
 
 def run_experiments(args: Namespace) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ctgan_utils import outputs, phantom
 from ctgan_utils.commands.options import reading_of
-from ctgan_utils.data import discovery, image_files, inspection, kaggle, mednist
+from ctgan_utils.data import discovery, image_files, inspection, kaggle, measured, mednist
 from ctgan_utils.runtime import atomic_write, progress, say
 
 
@@ -28,8 +28,10 @@ def run_phantom(args: Namespace) -> None:
     atomic_write(args.out / discovery.GROUND_TRUTH, buffer.getvalue())
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["file", "class", "patient", "z_mm", "lesion_pixels"])
-    writer.writerows(zip(names, classes, drawn.patients, drawn.z, drawn.masks.sum((1, 2))))
+    numbers = measured.of(drawn)
+    writer.writerow(["file", "class", "patient", "z_mm", "lesion_pixels", *numbers])
+    lesions = drawn.masks.sum((1, 2))
+    writer.writerows(zip(names, classes, drawn.patients, drawn.z, lesions, *numbers.values()))
     atomic_write(args.out / discovery.INDEX, table.getvalue().encode())
     held = f"{discovery.GROUND_TRUTH} (hu, labels, masks, tissues; in the index's order)"
     say(f"{args.out}: {args.n} slices of {args.size}x{args.size}, {discovery.INDEX} and {held}")

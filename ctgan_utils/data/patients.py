@@ -1,8 +1,10 @@
-"""Which patient a file shows: an index.csv with the columns file and patient."""
+"""What an index.csv tells of files: which patient each shows, and numbers in columns of their own."""
 
 import csv
 import io
+import math
 import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ctgan_utils.runtime import UserError
@@ -25,6 +27,39 @@ def read_index(path: Path) -> tuple[dict[str, str], list[str]]:
     """
     if not path.is_file():
         return {}, []
+    rows, notes = _rows(path)
+    if not set(rows[0]) >= COLUMNS:
+        return {}, [f"{path.name} has no columns file and patient, and is not used"]
+    found: dict[str, str] = {}
+    for name, who in _columns(path, rows, "patient"):
+        if found.setdefault(_plain(name), who) != who:
+            raise UserError(f"{path}: two patients, {found[_plain(name)]} and {who}, for {name}; keep one")
+    return found, notes
+
+
+def read_numbers(path: Path, names: Iterable[str]) -> dict[str, dict[str, float]]:
+    """{name: {file: number}} for those of the names that are a column of an index.csv; see read_index.
+
+    An empty cell is nan. Raises UserError for a damaged table, and for what is no number in these columns.
+    """
+    if not path.is_file():
+        return {}
+    rows, _ = _rows(path)
+    found: dict[str, dict[str, float]] = {n: {} for n in names if {"file", n.casefold()} <= set(rows[0])}
+    for column, numbers in found.items():
+        for name, text in _columns(path, rows, column.casefold()):
+            try:
+                number = float(text or "nan")
+            except ValueError:
+                number = math.inf
+            if math.isinf(number):
+                raise UserError(f"{path}: {column} of {name} is '{text}', no number; mend it")
+            numbers[_plain(name)] = number
+    return found
+
+
+def _rows(path: Path) -> tuple[list[list[str]], list[str]]:
+    """(a table's rows, the names of the columns in small letters; what had to be assumed)."""
     text, notes = _decoded(path.read_bytes())
     first_line = text.split("\n", 1)[0]
     separator = max(SEPARATORS, key=first_line.count)
@@ -33,19 +68,19 @@ def read_index(path: Path) -> tuple[dict[str, str], list[str]]:
     except csv.Error as error:
         raise UserError(f"{path}: not readable as a table ({error}); write it again as CSV") from None
     head = [name.strip().casefold() for name in rows[0]] if rows else []
-    if not set(head) >= COLUMNS:
-        return {}, [f"{path.name} has no columns file and patient, and is not used"]
-    file, patient = head.index("file"), head.index("patient")
-    found: dict[str, str] = {}
+    return [head, *rows[1:]], notes
+
+
+def _columns(path: Path, rows: list[list[str]], column: str) -> Iterator[tuple[str, str]]:
+    """(file, what stands in the column) of each row; UserError for one that is too short."""
+    head = rows[0]
+    file, other = head.index("file"), head.index(column)
     for number, row in enumerate(rows[1:], start=2):
         if not any(row):
             continue
-        if len(row) <= max(file, patient):
+        if len(row) <= max(file, other):
             raise UserError(f"{path}: row {number} has {len(row)} columns, row 1 has {len(head)}; mend it")
-        name, who = _plain(row[file].strip()), row[patient].strip()
-        if found.setdefault(name, who) != who:
-            raise UserError(f"{path}: two patients, {found[name]} and {who}, for {row[file]}; keep one")
-    return found, notes
+        yield row[file].strip(), row[other].strip()
 
 
 def _decoded(content: bytes) -> tuple[str, list[str]]:

@@ -20,7 +20,10 @@ TRUTH = {  # what the phantom knows of a slice besides its grey levels, its clas
     "unenhanced": "uint8 [N, 1, H, W]: grey levels of a scan before the contrast agent was given",
     "arterial": "uint8 [N, 1, H, W]: grey levels of a scan with the contrast agent in the arteries",
     "healthy": "uint8 [N, 1, H, W]: grey levels of a scan of the same patient without the lesion",
+    "width": "float [N]: width of the body, per cent of the image's",
+    "enhancement": "float [N]: mean Hounsfield units of the aorta",
 }
+KNOWN = "the phantom's are, and numbers that stand in a column of index.csv"
 GREY = {"images", "low_dose", "unenhanced", "arterial", "healthy"}  # float in [-1, 1] in a batch
 
 
@@ -34,7 +37,7 @@ class CTImages:
     groups: Tensor  # int64 [N], what a split must keep together
     grouped_by: str  # "patient", or "similarity" where nobody knows the patients
     source: str  # for captions: what the slices are
-    truth: dict[str, Tensor] = field(default_factory=dict)  # what the phantom knows of each slice; see TRUTH
+    truth: dict[str, Tensor] = field(default_factory=dict)  # what is known besides: TRUTH, or index.csv
 
     @cached_property
     def fingerprint(self) -> str:
@@ -59,14 +62,14 @@ class CTImages:
         return replace(self, images=self.images[index], labels=labels, groups=groups, truth=truth)
 
     def tensors(self, names: Iterable[str] = ("images",)) -> dict[str, Tensor]:
-        """Those of images, labels and TRUTH that are asked for, by name.
+        """Those of images, labels and truth that are asked for, by name.
 
         Raises UserError for what is not known of these slices.
         """
         known = {"images": self.images, "labels": self.labels, **self.truth}
         for name in names:
             if name not in known:
-                raise UserError(f"{self.source}: {name} of its slices are not known; the phantom's are")
+                raise UserError(f"{self.source}: {name} of its slices are not known; {KNOWN}")
         return {name: known[name] for name in names}
 
     def counts(self) -> dict[str, int]:
@@ -121,7 +124,10 @@ def by_use(data: CTImages, seen: Tensor) -> tuple[CTImages, CTImages]:
 
 
 def blank(names: Iterable[str], n: int, size: int) -> dict[str, Tensor]:
-    """A batch of n black slices of class 0, of whose insides nothing is known: {name: tensor [n, ...]}."""
+    """A batch of n black slices of class 0, of whose insides nothing is known: {name: tensor [n, ...]}.
+
+    What is neither a picture nor a class is a number of each slice, and 0.
+    """
     pixels = torch.zeros(n, 1, size, size)
     kinds = {
         **dict.fromkeys(GREY, pixels - 1),
@@ -130,7 +136,7 @@ def blank(names: Iterable[str], n: int, size: int) -> dict[str, Tensor]:
         "lesions": pixels.bool(),
         "hu": pixels.to(torch.int16),
     }
-    return {name: kinds[name] for name in names}
+    return {name: kinds.get(name, torch.zeros(n)) for name in names}
 
 
 def as_batch(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

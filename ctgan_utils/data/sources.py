@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -19,9 +20,19 @@ import torch
 from torch import Tensor
 
 from ctgan_utils import grey, phantom
-from ctgan_utils.data import discovery, formats, image_files, kaggle, mednist, patients, scale, similarity
+from ctgan_utils.data import (
+    discovery,
+    formats,
+    image_files,
+    kaggle,
+    measured,
+    mednist,
+    patients,
+    scale,
+    similarity,
+)
 from ctgan_utils.data.formats.base import DEFAULT, LeftOut, Reading
-from ctgan_utils.data.slices import CTImages, digest
+from ctgan_utils.data.slices import TRUTH, CTImages, digest
 from ctgan_utils.runtime import (
     WORKPLACE,
     UserError,
@@ -79,18 +90,19 @@ def load(
     """The CTImages that --data names, at size x size pixels.
 
     "phantom"; a folder, or one file; or another name that resolve knows. `source` says which it was. truth
-    names what the phantom's slices come with of what it knows (slices.TRUTH); of others nobody knows it.
+    names what the phantom's slices come with of what it knows (slices.TRUTH); those of a folder come with
+    the numbers that its index.csv has in columns of these names.
     """
     name = resolve(data)
     if name == "phantom":
         return load_phantom(phantoms, size, seed, truth)
-    return load_folder(name, size, skip_unreadable, reading)
+    return load_folder(name, size, skip_unreadable, reading, truth)
 
 
 def load_phantom(n: int, size: int, seed: int = 0, truth: Iterable[str] = ()) -> CTImages:
     """n slices of the built-in phantom, with what truth names of slices.TRUTH; patients are the groups."""
     source = f"built-in phantom, {n:,} slices, seed {seed}"
-    wanted = set(truth)
+    wanted = TRUTH.keys() & set(truth)
     drawn = _drawn(n, size, seed, bool(wanted - phantom.PARTNERS.keys()))
     first = {name: drawn.pop(name) for name in ("images", "labels", "groups")}
     for partner in wanted & phantom.PARTNERS.keys():
@@ -101,7 +113,8 @@ def load_phantom(n: int, size: int, seed: int = 0, truth: Iterable[str] = ()) ->
 
 def _drawn(n: int, size: int, seed: int, truth: bool, partner: str | None = None) -> dict[str, Tensor]:
     """Images, labels and groups of phantoms, or of their partners; with truth what is known of them too."""
-    key = digest(_code(phantom, grey).encode(), f"{n} {size} {seed}".encode())
+    code = _code(phantom, grey, *([measured] if truth else []))
+    key = digest(code.encode(), f"{n} {size} {seed}".encode())
 
     def make() -> Kept:
         what = f"drawing phantoms{', ' * bool(partner)}{partner or ''}"
@@ -112,7 +125,7 @@ def _drawn(n: int, size: int, seed: int, truth: bool, partner: str | None = None
         arrays = {"images": p.images[:, None], "labels": p.classes, "groups": p.patients}
         if truth:
             known = {"tissues": p.labels, "lesions": p.masks, "hu": p.hu}
-            arrays |= {name: array[:, None] for name, array in known.items()}
+            arrays |= {name: array[:, None] for name, array in known.items()} | measured.of(p)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}, {}
 
     kind = "-truth" * truth + (f"-{partner}" if partner else "")
@@ -120,17 +133,22 @@ def _drawn(n: int, size: int, seed: int, truth: bool, partner: str | None = None
 
 
 def load_folder(
-    folder: str | Path, size: int, skip_unreadable: bool = False, reading: Reading = DEFAULT
+    folder: str | Path,
+    size: int,
+    skip_unreadable: bool = False,
+    reading: Reading = DEFAULT,
+    numbers: Iterable[str] = (),
 ) -> CTImages:
     """Every slice below a folder, or in one file, as grey levels at size x size pixels.
 
     PNG, JPEG, BMP and TIFF (8 to 32 bits, grey, colour, palette or transparent on black), DICOM, NIfTI, .npy
     and .npz. The class of a slice is the name of the folder it lies in, unless its file says otherwise. Width
     and height are scaled apart, as in thesis 4.2.3. Groups are patients where the files (DICOM, .npz) or the
-    columns file and patient of an index.csv name them for all slices; else slices that look alike. Cached by
+    columns file and patient of an index.csv name them for all slices; else slices that look alike. truth
+    has those of the numbers asked for that are a column of it, nan where it doesn't tell. Cached by
     content. What is left out, and what had to be assumed, is logged as one warning. Raises UserError for a
-    missing or empty folder, for class folders that look the same, and for unreadable files unless they are
-    skipped.
+    missing or empty folder, for class folders that look the same, for a number that is none, and for
+    unreadable files unless they are skipped.
     """
     found = discovery.find(folder)
     folder = Path(folder)
@@ -139,18 +157,26 @@ def load_folder(
     root = folder if folder.is_dir() else folder.parent
     try:
         index, index_notes = patients.read_index(root / discovery.INDEX)
+        columns = patients.read_numbers(root / discovery.INDEX, numbers)
         with ThreadPoolExecutor() as pool:
             contents = list(pool.map(_digest_of_file, found.paths))
     except OSError as error:
         raise UserError(f"{error.filename or folder}: can't be read ({error.strerror})") from None
     names = [path.relative_to(root).as_posix() for path in found.paths]
     asked = [size, skip_unreadable, reading, root.resolve().name]
-    about = repr([asked, sorted(index.items()), sorted(found.left_out.items())])
+    about = repr([asked, sorted(index.items()), sorted(found.left_out.items()), columns])
     key = digest(*(os.fsencode(text) for text in [about, *names, *contents, _code(*READERS)]))
 
     def make() -> Kept:
         files, left_out = _read(folder, found, size, skip_unreadable, reading)
-        return _assembled(folder, root, files, left_out, index, reading)
+        tensors, notes = _assembled(folder, root, files, left_out, index, reading)
+        for name, column in columns.items():
+            known = [
+                [column.get(patients.key_of(path, root), math.nan)] * len(slices.pixels)
+                for path, slices in files.items()
+            ]
+            tensors[name] = torch.tensor(sum(known, []))
+        return tensors, notes
 
     tensors, notes = _cached(f"folder-{key}", make)
     if told := notes["told"] + index_notes:
@@ -162,6 +188,7 @@ def load_folder(
         classes=tuple(notes["classes"]),
         grouped_by=notes["grouped_by"],
         source=f"folder {printable(root.resolve().name)}, {len(tensors['images']):,} slices",
+        truth={name: tensors[name] for name in columns},
     )
 
 

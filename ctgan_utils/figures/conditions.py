@@ -1,4 +1,4 @@
-"""Figures of conditional generators: points of a toy by what was asked, and what a judge says of images."""
+"""Figures of conditional generators: points of a toy by what was asked, and what judges say of images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ctgan_utils.figures import add_caption, new_figure
+from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure
 
 
 def spots_figure(points: Mapping[str, Tensor], asked: Tensor, centres: Tensor, caption: str) -> Figure:
@@ -37,4 +37,25 @@ def confusion_figure(
         axis.set_xticks(ticks, classes)
         axis.set_yticks(ticks, classes)
         axis.set(title=title, xlabel="what the judge says", ylabel="what is true, or was asked")
+    return add_caption(fig, caption)
+
+
+def asked_figure(
+    found: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]], units: Mapping[str, str], caption: str
+) -> Figure:
+    """Numbers {name: {kind of slice: (what is true or was asked [N], what a judge says [N])}} as points.
+
+    A row for each name, a column for each kind, all of a row on the same axes; units is {name: unit}. On the
+    dashed line lies what the judge says just as it is, or was asked.
+    """
+    rows, columns = len(found), max(map(len, found.values()))
+    size = 3.3 * columns, 3.1 * rows
+    fig, axes = new_figure(rows, columns, figsize=size, squeeze=False, sharex="row", sharey="row")
+    for line, (name, kinds) in zip(axes, found.items()):
+        for axis, color, (kind, (asked, said)) in zip(line, (REAL, FAKE), kinds.items()):
+            axis.scatter(asked, said, s=5, alpha=0.4, color=color, linewidths=0)
+            middle = np.asarray(asked, float).mean()
+            axis.axline((middle, middle), slope=1, color=GREY, linestyle="--", linewidth=1)
+            axis.set(title=kind, xlabel=f"{name}, true or asked, {units[name]}")
+        line[0].set(ylabel=f"{name}, by the judge, {units[name]}")
     return add_caption(fig, caption)

@@ -1,4 +1,4 @@
-"""Networks that are told a class: conditional batch normalisation, and the projection critic."""
+"""Networks that are told a class, or numbers: conditional batch normalisation, and the projection critic."""
 
 import math
 
@@ -8,6 +8,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ctgan_utils.networks.blocks import LinearStem, initialise
 from ctgan_utils.networks.critics import WaveletCritic
+from ctgan_utils.networks.generators import WaveletGenerator
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -91,8 +92,75 @@ class ProjectionWaveletCritic(WaveletCritic):
         self.classes = nn.Embedding(classes, self.score.in_channels)
         nn.init.zeros_(self.classes.weight)
 
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+    def embedded(self, condition: Tensor) -> Tensor:
+        """What the critic is told, as vectors [N, C]."""
+        return self.classes(condition)
+
+    def forward(self, images: Tensor, condition: Tensor) -> Tensor:  # type: ignore[override]
         features = self.features(images)
         with torch.autocast(images.device.type, enabled=False):
-            agreement = (self.classes(labels) * features.mean((2, 3))).sum(1)
+            agreement = (self.embedded(condition) * features.mean((2, 3))).sum(1)
             return self.score(features).flatten() + agreement
+
+
+class Scale(nn.Module):
+    """What K numbers are like in a set of slices: their mean, deviation and percentiles.
+
+    Maps numbers [N, K] in their own units to standard deviations from the mean. Until `adapt` has seen a set,
+    the mean is 0, the deviation 1, and so are all percentiles.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    percentiles: Tensor  # 0 to 100, in standard deviations from the mean
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("deviation", torch.ones(numbers))
+        self.register_buffer("percentiles", torch.zeros(numbers, 101))
+
+    def adapt(self, seen: Tensor) -> None:
+        """Take all three from the numbers of a set of slices, [M, K]."""
+        self.mean.copy_(seen.mean(0))
+        self.deviation.copy_(seen.std(0))
+        self.percentiles.copy_(self(seen).quantile(torch.linspace(0, 1, 101), dim=0).T)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return (numbers - self.mean) / self.deviation
+
+    def at(self, ranks: Tensor) -> Tensor:
+        """Numbers [N, K] whose ranks in the set are given, from 0 for the lowest to 1 for the highest.
+
+        Ranks that are drawn evenly give numbers distributed as in the set, each by itself.
+        """
+        place = 100 * ranks
+        below = place.long().clamp(max=99)
+        low, high = (self.percentiles.T.gather(0, below + k) for k in (0, 1))
+        return self.mean + self.deviation * torch.lerp(low, high, place - below)
+
+
+class NumbersGenerator(WaveletGenerator):
+    """z [N, z_dim], grain and numbers [N, K] -> images [N, 1, S, S]: the numbers, scaled, are joined to z."""
+
+    def __init__(self, image_size: int, z_dim: int, width: int, numbers: int) -> None:
+        super().__init__(image_size, z_dim + numbers, width)
+        self.z_dim, self.scale = z_dim, Scale(numbers)
+
+    def forward(self, z: Tensor, grain: Tensor, numbers: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(torch.cat([z, self.scale(numbers)], dim=1), grain)
+
+
+class NumbersCritic(ProjectionWaveletCritic):
+    """Images [N, 1, S, S] and numbers [N, K] -> scores [N]; the embedding is linear in the numbers.
+
+    A number of which the features of an image tell the mean, up to a normal error, is judged by just such a
+    term: the logarithm of a ratio of two normal densities of one variance is linear in it.
+    """
+
+    def __init__(self, image_size: int, width: int, numbers: int) -> None:
+        super().__init__(image_size, width, numbers)
+        self.scale = Scale(numbers)
+
+    def embedded(self, condition: Tensor) -> Tensor:
+        return self.scale(condition) @ self.classes.weight

@@ -118,6 +118,9 @@ class System:
     def check(self, tensors: dict[str, Tensor]) -> None:
         """Raises UserError when the data do not suit the settings."""
 
+    def adapt(self, G: nn.Module, D: nn.Module, tensors: dict[str, Tensor]) -> None:
+        """What fresh networks take from the data before the first step; nothing, unless a system says so."""
+
     def networks(self) -> Networks:
         """(G, D), freshly initialised from PyTorch's global random state."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ import torch
 
 from ctgan_utils import data
 from ctgan_utils.data.formats.base import DEFAULT, Reading
-from ctgan_utils.data.slices import TRUTH, CTImages
+from ctgan_utils.data.slices import CTImages
 from ctgan_utils.runtime import choose_device, choose_precision, say, seed_everything
 from ctgan_utils.systems import System, get_experiment, get_profile, total_steps
 from ctgan_utils.systems.base import History
@@ -29,7 +29,7 @@ def slices_for(
     reading: Reading = DEFAULT,
 ) -> CTImages:
     """The slices that a --data names, at the system's size, with all that its batches hold."""
-    truth = TRUTH.keys() & set(system.inputs)
+    truth = set(system.inputs) - {"images", "labels"}
     size = system.image_size
     return data.load(
         source, size, phantoms=phantoms, skip_unreadable=skip_unreadable, truth=truth, reading=reading

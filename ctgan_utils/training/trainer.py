@@ -57,6 +57,7 @@ class Trainer:
             parts = f"micro-batches of {self.part} in {self.worker.size} process(es)"
             raise UserError(f"batch_size={s.batch_size}: not divisible into {parts}; change one (--set)")
         s.check(data)
+        s.adapt(G, D, data)
         self.G, self.D = (n.to(self.device).to(memory_format=torch.channels_last).train() for n in (G, D))
         self.ema = EMA(self.G, s.ema_half_life)
         if self.worker.size > 1:

@@ -10,6 +10,7 @@ from scipy import stats
 from ctgan_utils.figures import FAKE, REAL, add_caption, alternative_text, new_figure, small_png
 from ctgan_utils.figures.architectures import architecture_figure, stages_of
 from ctgan_utils.figures.comparison import changes_figure
+from ctgan_utils.figures.conditions import asked_figure
 from ctgan_utils.figures.embeddings import pca_figure
 from ctgan_utils.systems import get_experiment
 
@@ -106,3 +107,16 @@ def test_the_bar_of_a_change_is_the_interval_of_its_mean():
     expected = stats.t.interval(0.95, 2, mean, error)
     np.testing.assert_allclose(lines[0], expected)
     np.testing.assert_allclose(np.concatenate(lines[1:]), [1, 2, 4, mean, 3, 3, 0, 0])  # one seed: no bar
+
+
+def test_wishes_and_answers_are_all_drawn_and_in_a_row_on_the_same_axes():
+    rng = np.random.default_rng(0)
+    kinds = {kind: rng.normal(70, 10, (2, 40)) for kind in ("real", "generated")}
+    fig = asked_figure({"width": kinds, "enhancement": kinds}, {"width": "%", "enhancement": "HU"}, "Points.")
+    for row in np.array(fig.axes).reshape(2, 2):
+        assert row[0].get_ylim() == row[1].get_ylim()
+        for axis, (asked, said) in zip(row, kinds.values()):
+            points = axis.collections[0].get_offsets()
+            assert np.array_equal(points, np.stack([asked, said], axis=1))
+            (line,) = axis.lines
+            assert line.get_slope() == 1
