@@ -117,20 +117,21 @@ def choose_device(name: str = "auto") -> torch.device:
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """The dtype of convolutions for auto, fp32 or bf16: auto takes bf16 where the hardware multiplies it.
 
-    On an Apple GPU auto takes fp32: not all of them multiply bf16.
+    Emulated bf16, as on GPUs before NVIDIA's Ampere, is many times slower than fp32. On an Apple GPU auto
+    takes fp32: not all of them multiply bf16.
     """
     if name == "auto":
-        fast = {"cuda": _gpu_multiplies_bf16, "cpu": _cpu_multiplies_bf16}.get(device.type, bool)()
-        name = "bf16" if fast else "fp32"
+        multiplies = {"cuda": _gpu_multiplies_bf16, "cpu": _cpu_multiplies_bf16}.get(device.type)
+        name = "bf16" if multiplies and multiplies() else "fp32"
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
 def _gpu_multiplies_bf16() -> bool:
-    return torch.cuda.is_bf16_supported()
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _cpu_multiplies_bf16() -> bool:
-    # PyTorch has no public question for this; emulated bf16 is many times slower than fp32.
+    # PyTorch has no public question for this
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 

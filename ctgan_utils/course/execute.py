@@ -11,6 +11,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillException
 
@@ -105,8 +106,10 @@ def _run_one(path: Path, out: Path, parameters: dict[str, Any]) -> tuple[Path, d
     start, started_at = time.perf_counter(), time.time()
     try:
         execute(path, executed, parameters)
-    except PapermillException as failure:
+    except PapermillException as failure:  # of a cell
         error = str(failure).strip().splitlines()[-1]
+    except (CellTimeoutError, DeadKernelError) as failure:  # of the kernel, which has run out of memory, say
+        error = str(failure).splitlines()[0]
     seconds = time.perf_counter() - start
     pages.write_page(executed, out)
     slides.write_deck(executed, out / "slides")

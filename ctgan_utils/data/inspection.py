@@ -1,5 +1,6 @@
 """What is in a folder of images, before anyone trains on it: `data check`."""
 
+import itertools
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,10 @@ def inspect_folder(folder: Path | str, reading: Reading = DEFAULT) -> dict[str, 
         try:
             grey, notes = to_grey(thumbnails, raw, extents, reading.span)
             counts["orientations"].update(map(orientation, grey))
-        except UserError as error:
+        except UserError as error:  # of numbers on no known scale: hashes are the same on any
             notes = [str(error)]
+            low, high = (limit(e) for limit, e in zip((min, max), zip(*itertools.compress(extents, raw))))
+            grey, _ = to_grey(thumbnails, raw, extents, (low, high))
         assumed |= {*notes, *index_notes}
     report |= {name: dict(counter.most_common()) for name, counter in counts.items()}
     report |= {"left_out": dict(left_out.most_common()), "assumed": sorted(assumed)}

@@ -62,9 +62,9 @@ def references(
 
     If there are none of the second kind, train is all there is, and about says what is known of it: main and
     other are then of two halves of its patients. If about is FOREIGN, both are slices that no generator
-    learnt from. n asks for so many slices in a set; without it they are as
-    many as can be had. Each patient's slices are divided at random among main and again, so that a set has
-    half of them at most. Raises UserError for fewer than ten slices in a set, or fewer than n.
+    learnt from. n asks for so many slices in a set; without it they are as many as can be had. Each patient's
+    slices are divided at random among main and again, so that a set has half of them at most. Raises
+    UserError for fewer than ten slices in a set, or fewer than n.
     """
     rng = torch.Generator().manual_seed(seed)
     first, second = train, held_out

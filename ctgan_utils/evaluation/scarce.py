@@ -38,7 +38,7 @@ def choose(ct: CTImages, patients: int, unseen: int, seed: int = 0) -> Choice:
     order = np.random.default_rng([seed, 1]).permutation(rest)
     few, rest = _in_turn(order, of_class, patients)
     new, _ = _in_turn(rest, of_class, patients)
-    if min(map(len, (kept, few, new))) < min(patients, unseen) or len(new) < patients:
+    if len(new) < patients:  # who are drawn last
         raise ValueError(f"{len(names)} patients are too few for {unseen} unseen and twice {patients}")
     groups = ct.groups.numpy()
     parts = (ct[torch.from_numpy(np.flatnonzero(np.isin(groups, names[part])))] for part in (few, new, kept))

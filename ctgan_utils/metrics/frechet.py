@@ -120,11 +120,12 @@ def frechet_extrapolated(x: np.ndarray, y: np.ndarray, points: int = 10, seed: i
 
     The distance at n images is too large by an amount that falls as 1/n (Chong and Forsyth 2020, section 3);
     sizes run evenly over 1/n from all the images to a quarter of them. Where there are few images for the
-    features' dimension, the line is no longer one, and the value comes out too small, even below 0.
+    features' dimension, the line is no longer one, and the value comes out too small, even below 0. Raises
+    ValueError for fewer than eight images, and as frechet_distance does.
     """
     n = min(len(x), len(y))
-    sizes = np.unique(np.rint(n / np.linspace(1, 4, points)).astype(int))
     if n < 8:
         raise ValueError(f"{n} features are too few to extrapolate from: 8 are needed")
+    sizes = np.unique(np.rint(n / np.linspace(1, 4, points)).astype(int))
     means = frechet_curve(x, y, sizes, 3, seed).mean(1)
     return float(np.polynomial.polynomial.polyfit(1 / sizes, means, 1)[0])

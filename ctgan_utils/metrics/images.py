@@ -234,7 +234,7 @@ def nearest_correlation(images: Images) -> np.ndarray:
     Pearson's correlation of uint8 images [N, 1, H, W] or [N, H, W]: 1 for a copy, whatever its brightness and
     contrast. Its median near 1 tells of a set of near-copies, but only beside that of as many real slices,
     for among more images a nearer one is found. An image of one grey level has no correlation, but nan.
-    Raises ValueError for fewer than two other images.
+    Raises ValueError for fewer than two images of more than one grey level.
     """
     (images,) = checked_images(images)
     rows = images.reshape(len(images), -1).astype(np.float64)

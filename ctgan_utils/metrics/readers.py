@@ -18,8 +18,8 @@ def binomial_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, 
 
 
 def d_prime(hits: int, signals: int, false_alarms: int, noises: int) -> float:
-    """d' = z(hit rate) - z(false alarm rate): how far apart two kinds of images lie for a reader, whatever he
-    is inclined to say (Green and Swets 1966).
+    """d' = z(hit rate) - z(false alarm rate): how far apart two kinds of images lie for a reader, whatever
+    the reader is inclined to say (Green and Swets 1966).
 
     hits of the `signals` (generated images, say) were called signals, and false_alarms of the `noises`. One
     half is added to each count, and one to each number, so that a faultless reader gets a finite value

@@ -14,7 +14,7 @@ def count_parameters(network: nn.Module) -> int:
 
 @torch.no_grad()
 def count_operations(network: nn.Module, x: Tensor, forward: Callable[[], Tensor] | None = None) -> int:
-    """Multiplications, each with an addition, of convolutions and linear layers for one of the inputs x.
+    """Multiplications, each with an addition, of convolutions and matrix products for one of the inputs x.
 
     forward, if given, is called in place of network(x), for networks that take more than one input.
     """

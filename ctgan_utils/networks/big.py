@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torch.nn.utils.parametrizations import spectral_norm
 
-ATTENDED = 2  # the image's side over that of the map with self-attention
-
 
 def conv(in_channels: int, out_channels: int, kernel_size: int, bias: bool = True) -> nn.Module:
     """A convolution that keeps the size, of spectral norm 1 (Miyato 2018)."""
@@ -19,8 +17,8 @@ def conv(in_channels: int, out_channels: int, kernel_size: int, bias: bool = Tru
 class SelfAttention(nn.Module):
     """[N, C, H, W] -> x + gamma a(x): each pixel adds a mixture of all others (Zhang 2019, section 3).
 
-    Weights of the mixture are a softmax over the products of C / 8 features; what is mixed are C / 2 features
-    of every second row and column. gamma is learnt, at first 0.
+    Weights of the mixture are a softmax over the products of C / 8 features; what is mixed are C / 2
+    features. The largest values of each 2x2 stand for its pixels. gamma is learnt, at first 0.
     """
 
     def __init__(self, channels: int) -> None:

@@ -83,6 +83,8 @@ class System:
     inputs: ClassVar[tuple[str, ...]] = ("images",)  # what of the data a batch holds: see CTImages.tensors
     given: ClassVar[tuple[str, ...]] = ()  # what of these `generate` needs: it translates them
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adam", "rmsprop")}
+    # several processes can share a run: G and D are only called, and every weight has a part in every loss
+    divisible: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for f in fields(self):

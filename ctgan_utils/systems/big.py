@@ -40,7 +40,8 @@ class BigGAN(ProjectionGAN):
 
     def generator_loss(self, G: nn.Module, D: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
         loss, terms = super().generator_loss(G, D, batch)
-        penalty = orthogonal_penalty(G, spared=("embedding",))
+        single = getattr(G, "module", G)  # of one whose gradients several processes average
+        penalty = orthogonal_penalty(single, spared=("embedding",))
         return loss + self.orthogonality * penalty, {**terms, "orthogonality": penalty}
 
 

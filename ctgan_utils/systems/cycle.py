@@ -37,6 +37,7 @@ class CycleGAN(Translation):
     blocks: int = 6  # residual blocks of each translator: the paper's number for 128x128
     batch_size: int = 2
 
+    divisible: ClassVar[bool] = False  # G and D are two networks each
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         **System.choices,
         "source": ("images", *PARTNERS),

@@ -10,7 +10,7 @@ moments when a size is added.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,8 @@ class ProgressiveGAN(System):
     critic_learning_rate: float = 1e-3
     beta1: float = 0.0
     beta2: float = 0.99
+
+    divisible: ClassVar[bool] = False  # layers that have not grown yet have no part in a loss
 
     def rules(self) -> Iterator[Rule]:
         yield from super().rules()

@@ -1,7 +1,8 @@
 """Several processes, one run: `torchrun` starts them, and each works on its share of every batch.
 
-All of them draw the same random numbers and take their own part, so that a run of two processes follows the
-run of one. PyTorch's DistributedDataParallel averages the gradients.
+All of them draw the same batches and the same noise and take their own part, so that a run of two processes
+follows the run of one; what networks draw themselves, such as dropout, each draws for its part. PyTorch's
+DistributedDataParallel averages the gradients.
 """
 
 import os
@@ -128,8 +129,9 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             mean = average(wide.mean((0, 2, 3)))
             centred = wide - mean[:, None, None]
             variance = average(centred.square().mean((0, 2, 3)))
-            scale = self.weight * torch.rsqrt(variance + self.eps)
-            out = centred * scale[:, None, None] + self.bias[:, None, None]
+            gain, bias = (self.weight, self.bias[:, None, None]) if self.affine else (1.0, 0.0)
+            scale = gain * torch.rsqrt(variance + self.eps)
+            out = centred * scale[:, None, None] + bias
         self._remember(mean.detach(), variance.detach(), wide[:, 0].numel())
         return out.to(x.dtype)
 

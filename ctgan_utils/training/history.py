@@ -61,10 +61,14 @@ class Diverged(UserError):
 
 
 def seconds_of(history: History) -> float:
-    """The time that a run has trained, in all the parts in which it was."""
+    """The time that a run has trained, in all the parts in which it was.
+
+    A row of no images a second, to the tenth that is kept, counts nothing: the process was held up.
+    """
     seen, seconds = 0.0, 0.0
     for row in history:
-        seconds += (row["images"] - seen) / row["images_per_second"]
+        if row["images_per_second"]:
+            seconds += (row["images"] - seen) / row["images_per_second"]
         seen = row["images"]
     return seconds
 

@@ -52,6 +52,8 @@ class Trainer:
         s = self.system = system
         self.seed, self.device, self.dtype = seed, torch.device(device), dtype
         self.step, self.worker = 0, worker or Worker()
+        if self.worker.size > 1 and not s.divisible:
+            raise UserError(f"{s.name}: its networks can't be shared by several processes; train it in one")
         self.part = s.micro_batch or s.batch_size // self.worker.size
         if s.batch_size % (self.part * self.worker.size):
             parts = f"micro-batches of {self.part} in {self.worker.size} process(es)"
@@ -85,7 +87,7 @@ class Trainer:
         for group, rate in zip(self.groups(), self.rates):
             group["lr"] = rate * s.rate(self.step)
         with torch.random.fork_rng(devices=[]):  # whatever the networks draw, dropout say
-            torch.manual_seed(seed_of(self.seed, self.step))
+            torch.manual_seed(seed_of(self.seed, self.step, self.worker.rank))  # rank 0 counts nothing in it
             s.before_step(self.G, self.D, self.step)
             for k in range(s.critic_steps):
                 real = self.batches[self.step * s.critic_steps + k]
@@ -148,11 +150,12 @@ class Trainer:
 
     def save(self, folder: Path | str) -> None:
         """Write the checkpoint. Raises Diverged, and writes nothing, when a weight is not finite."""
-        if not all(torch.isfinite(p).all() for n in self.networks().values() for p in n.parameters()):
+        networks = self.networks()
+        if not all(torch.isfinite(p).all() for n in networks.values() for p in n.parameters()):
             raise Diverged("a weight", self.step, folder)
         optimisers = {"opt_G": self.opt_G.state_dict(), "opt_D": self.opt_D.state_dict()}
         state = {"step": self.step, "rng": self.rng.get_state(), **optimisers}
-        checkpoints.save(folder, self.networks(), state, self.system)
+        checkpoints.save(folder, networks, state, self.system)
 
     def load(self, folder: Path | str) -> None:
         """Go back to the folder's last checkpoint; without one, stay at step 0."""

@@ -156,14 +156,16 @@ def notebook_of(*sources, **metadata):
 
 
 def test_the_course_goes_on_after_a_failure_and_names_it(tmp_path, monkeypatch, capsys):
+    nbformat.write(notebook_of("import os; os._exit(1)"), tmp_path / "97_dies.ipynb")
     nbformat.write(notebook_of("1 / 0"), tmp_path / "98_fails.ipynb")
     nbformat.write(notebook_of("print(PROFILE)"), tmp_path / "99_works.ipynb")
     monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path)
     out = tmp_path / "out"
-    assert execute.run_course("phantom", "smoke", 0, out) == ["98_fails"]
+    assert execute.run_course("phantom", "smoke", 0, out) == ["97_dies", "98_fails"]
     assert "ZeroDivisionError" in capsys.readouterr().out
     index = (out / "index.html").read_text()
     assert "failed: ZeroDivisionError" in index
+    assert "failed: Kernel died" in index
     assert "html/99_works.html" in index
     works = nbformat.read(out / "notebooks" / "99_works.ipynb", 4)
     assert works.cells[-1].outputs[0].text == "smoke\n"

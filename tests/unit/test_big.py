@@ -108,6 +108,8 @@ def test_losses_are_hinge_and_orthogonal_regularisation():
         assert_close(s.critic_loss(G, D, batch)[0], relu(1 - real).mean() + relu(1 + fake).mean())
         loss, terms = s.generator_loss(G, D, batch)
         assert terms["orthogonality"] > 0
+        several = s.generator_loss(nn.DataParallel(G), D, batch)[1]  # as several processes wrap it
+        assert_close(several["orthogonality"], terms["orthogonality"])
         assert_close(loss, -fake.mean() + 0.5 * orthogonal_penalty(G, spared=("embedding",)))
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -43,8 +44,17 @@ def test_a_gpu_that_is_not_there_is_one_line(monkeypatch, capsys, name, kind):
 def test_precision_follows_the_device(monkeypatch):
     assert choose_precision("auto", torch.device("mps")) == torch.float32
     assert choose_precision("bf16", torch.device("mps")) == torch.bfloat16
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    assert choose_precision("auto", torch.device("cuda")) == torch.bfloat16
+
+
+@pytest.mark.parametrize(("generation", "dtype"), [(8, torch.bfloat16), (7, torch.float32)])
+def test_a_gpu_that_only_emulates_bf16_works_in_fp32(monkeypatch, generation, dtype):
+    """Colab's T4 is of generation 7.5; PyTorch says that it supports bf16, and emulates it."""
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=generation))
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+    assert choose_precision("auto", torch.device("cuda")) == dtype
 
 
 def test_operations_that_an_apple_gpu_lacks_fall_back():

@@ -9,12 +9,15 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 from torch.testing import assert_close
 
-from ctgan_utils.runtime import REPOSITORY
+from ctgan_utils.runtime import REPOSITORY, UserError, seed_of
+from ctgan_utils.systems import get_experiment
 from ctgan_utils.training import checkpoints
-from ctgan_utils.training.distributed import Worker
+from ctgan_utils.training.distributed import Worker, share_batch_norm
 from ctgan_utils.training.history import read_history
+from ctgan_utils.training.trainer import Trainer
 
 SETTINGS = ("image_size=32", "width=4", "batch_size=8", "critic_steps=2")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -70,3 +73,29 @@ def test_a_killed_process_costs_no_more_than_the_last_checkpoint(tmp_path):
 def test_shares_are_the_batch_in_order():
     batch = torch.arange(12)
     assert torch.equal(torch.cat([Worker(rank, 3).of(batch) for rank in range(3)]), batch)
+
+
+def test_the_leader_draws_what_a_single_process_draws_and_others_draw_anew():
+    assert seed_of(3, 200, 0) == seed_of(3, 200)
+    assert len({seed_of(3, 200, rank) for rank in range(4)}) == 4
+
+
+@pytest.mark.parametrize("affine", [True, False])  # without: the classes of a conditional one have their own
+def test_shared_batch_normalisation_of_one_process_is_pytorchs(affine):
+    plain, shared = nn.BatchNorm2d(3, affine=affine), nn.BatchNorm2d(3, affine=affine)
+    share_batch_norm(shared)
+    x = torch.randn(8, 3, 5, 5)
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        assert_close(shared(x), plain(x))
+    finally:
+        torch.distributed.destroy_process_group()
+    assert_close(dict(shared.named_buffers()), dict(plain.named_buffers()))
+    assert_close(shared.eval()(x), plain.eval()(x))
+
+
+@pytest.mark.parametrize("experiment", ["progressive", "style", "cycle"])
+def test_what_several_processes_can_not_share_is_refused_in_one_line(experiment):
+    system = get_experiment(experiment, "smoke")
+    with pytest.raises(UserError, match=f"{experiment}: its networks can't be shared by several processes"):
+        Trainer(system, nn.Identity(), nn.Identity(), {}, worker=Worker(0, 2))

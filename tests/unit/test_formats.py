@@ -305,6 +305,17 @@ def test_a_check_tells_what_is_left_out_and_assumed(tmp_path):
     assert report["sizes"] == {"16x16": 1}
 
 
+def test_a_check_of_numbers_on_no_known_scale_says_so_and_counts_all_the_same(tmp_path):
+    first, second = np.random.default_rng(0).normal(size=(2, 64, 64))  # z-scores
+    np.save(tmp_path / "a.npy", np.stack([first, first, second]))
+    report = inspection.inspect_folder(tmp_path)
+    assert "neither grey levels nor HU" in " ".join(report["assumed"])
+    assert report["images"] == 3
+    assert report["exact_duplicates"] == report["near_duplicates"] == [["a.npy[0]", "a.npy[1]"]]
+    assert report["stacks"] == 2
+    assert report["orientations"] == {}
+
+
 def test_the_log_is_one_line(tmp_path, caplog):
     np.save(tmp_path / "a.npy", RAMP.astype(float))
     (tmp_path / "notes.txt").write_text("x")

@@ -289,3 +289,10 @@ def test_the_config_tells_what_was_trained_on_what(ct, tmp_path):
     about = {"source": ct.source, "fingerprint": ct.fingerprint, "images": 64, "classes": [*ct.classes]}
     assert config["data"] == about
     assert config["versions"]["torch"]
+
+
+def test_the_time_of_a_run_leaves_out_a_line_in_which_it_was_held_up():
+    """A process that was stopped overnight (Ctrl-Z) shows 0.0 images a second for one line."""
+    rows = [{"images": 100, "images_per_second": 50.0}, {"images": 200, "images_per_second": 0.0}]
+    rows.append({"images": 300, "images_per_second": 25.0})
+    assert history.seconds_of(rows) == 2 + 4
