@@ -339,6 +339,7 @@ def test_names_of_the_longest_length_work(tmp_path):
         (["evaluate", "--fake", "G.PTH"], "--fake G.PTH: weights, not images"),
         (["evaluate", "--real", "G.pth", "--fake", "x"], "--real G.pth: weights, not images"),
         (["train", "small", "--data", "G.safetensors"], "--data G.safetensors: weights, not images"),
+        (["sample", SHIPPED, "--data", "phantom", "--out", "x.png"], "small translates no slices; leave it"),
         (["evaluate", "--fake", "x", "--features", "fid"], "--features fid: no such features"),
         (["train", "small", "--epochs", "1", "--steps", "1"], "not allowed with"),
         (["train", "ct-64", "--profile", "thesis"], "pass --steps or --epochs"),
