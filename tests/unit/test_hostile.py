@@ -343,6 +343,7 @@ def test_names_of_the_longest_length_work(tmp_path):
         (["evaluate", "--fake", "x", "--features", "fid"], "--features fid: no such features"),
         (["train", "small", "--epochs", "1", "--steps", "1"], "not allowed with"),
         (["train", "ct-64", "--profile", "thesis"], "pass --steps or --epochs"),
+        (["campaign", "--plan", "a.csv", "--out", "c"], "a.csv: can't be read (No such file or directory)"),
         (["train", "small" * 1_000], "no such experiment"),
         (["x" * 5_000], "invalid choice"),
         (["train", "small", "--" + "x" * 5_000], "no such option"),
