@@ -60,7 +60,7 @@ def sample(
     batch_size: int = 256,
     given: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
-    """n generated images, uint8 [n, 1, S, S]; image k follows from (seed, truncation, k) alone.
+    """n generated images, uint8 [n, 1, S, S], which follow from (n, seed, truncation).
 
     G is a generator that load_generator returned, or any network from latents [N, z_dim] to images. given
     takes the place of what the system would draw, such as the classes {"wanted": int64 [n]}, and holds what

@@ -63,7 +63,7 @@ def _plan_of(args: Namespace) -> Plan:
             "--images, --seeds: a plan says them for each line; leave them out, or name experiments"
         )
     path = args.plan or args.out / PLAN
-    if not path.exists():
+    if not args.plan and not path.exists():
         raise UserError("nothing to do: name experiments, or a plan with --plan FILE")
     return read_plan(path, args.profile)
 

@@ -124,13 +124,14 @@ def _common_size(paths: Sequence[Path], size: int | None) -> int:
     if len(sizes) > 1 or (size and sizes - {size}):
         found = ", ".join(f"{s}x{s}" for s in sorted(sizes))
         raise UserError(f"--fake: the runs make {found} images; compare runs of one size, without --size")
+    choices = ", ".join(map(str, SIZES))
     if size and size not in SIZES:
-        raise UserError(f"--size {size}: it must be one of {', '.join(map(str, SIZES))}")
+        raise UserError(f"--size {size}: it must be one of {choices}")
     if sizes or size:
         return size or sizes.pop()
     width, height = image_files.size_of_first(paths[0]) or (SIZES[0], SIZES[0])
     if width != height or width not in SIZES:
-        raise UserError(f"{paths[0]}: images of {width}x{height}; pass --size, one of {SIZES}")
+        raise UserError(f"{paths[0]}: images of {width}x{height}; pass --size, one of {choices}")
     return width
 
 

@@ -65,7 +65,9 @@ def _is_sheet(path: Path) -> bool:
 
 def _given(system: System, args: Namespace) -> dict[str, Tensor]:
     """What a system translates, of as many slices of --data as are asked for."""
-    if not system.given or not args.data:
+    if not system.given and args.data:
+        raise UserError(f"--data {args.data}: {system.name} translates no slices; leave it out")
+    if not args.data:
         return {}
     truth = TRUTH.keys() & set(system.given)
     ct = data.load(args.data, system.image_size, phantoms=args.n, seed=args.seed, truth=truth)

@@ -25,6 +25,7 @@ DRAWS = 20  # of one slice of each patient
 NEIGHBOURS = "precision", "recall", "density", "coverage", "1-NN accuracy"
 FEW = 2048  # images on a side below which a Fréchet distance is read with care
 SLICED = 400  # images of a side that are sliced: seconds, and 51,200 patches a level
+SMALLEST = 16  # pixels a side: the last level of a pyramid that is sliced
 EDGE = 10  # grey levels per pixel that make an edge
 PIXELS = 32  # a side, at which images are compared pixel by pixel
 NAMES = {"ct": ("FD-ct", "KD-ct"), "inception": ("FID", "KID")}  # of the Fréchet and the kernel distance
@@ -92,9 +93,12 @@ def evaluate(
     beside what real ones would get in their place: other slices of the patients they are compared with, and
     slices of other patients. With critic, new critics learn to tell the sets apart (trained_critic), which
     takes a minute for each. README.md lists the report's keys. Raises UserError for another number or size
-    of images, or features that are not finite.
+    of images, for images below 16x16, or features that are not finite.
     """
     n = real.n
+    if min(fake.shape[2:]) < SMALLEST:
+        size = "x".join(map(str, fake.shape[2:]))
+        raise UserError(f"images of {size}: too small to be measured; {SMALLEST}x{SMALLEST} are the least")
     if len(fake) != n or n < LEAST:
         raise UserError(
             f"{len(fake)} generated images beside {n} real ones; as many, and {LEAST}, are needed"

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 
+from ctgan_utils import data
 from ctgan_utils.__main__ import main
 from ctgan_utils.evaluation.references import FOREIGN, SEEN, UNKNOWN, UNSEEN
 from ctgan_utils.runtime import SHIPPED
@@ -92,7 +94,8 @@ def test_what_nobody_recorded_can_be_said_with_hold_out(folders, tmp_path, capsy
     assert found["against"] == UNSEEN
 
 
-def test_of_the_phantom_new_patients_are_drawn(capsys):
+def test_of_the_phantom_new_patients_are_drawn(capsys, monkeypatch):
+    monkeypatch.setattr(data, "load", partial(data.load, phantoms=200))  # drawing them takes the time
     shipped = SHIPPED / "small-phantom.safetensors"
     found = evaluate(capsys, "--real", "phantom", "--fake", shipped, "--n", "40")
     assert found["against"] == UNSEEN

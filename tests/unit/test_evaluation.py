@@ -166,7 +166,12 @@ def test_constant_images_are_warned_of_and_measured(real, extractor):
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"), [((2, 1, 64, 64), "2 generated images beside 100"), ((100, 1, 32, 32), "32x32")]
+    ("shape", "message"),
+    [
+        ((2, 1, 64, 64), "2 generated images beside 100"),
+        ((100, 1, 32, 32), "32x32"),
+        ((100, 1, 8, 8), "images of 8x8: too small to be measured; 16x16 are the least"),
+    ],
 )
 def test_images_that_cannot_be_compared_are_named(real, extractor, shape, message):
     with pytest.raises(UserError, match=message):
