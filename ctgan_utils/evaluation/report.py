@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ctgan_utils import metrics
 from ctgan_utils.evaluation.evaluate import Evaluation, Report, pixels
 from ctgan_utils.evaluation.ranking import Place
+from ctgan_utils.figures import alternative_text
 from ctgan_utils.figures.critics import telling_figure
 from ctgan_utils.figures.datasets import appearance_figure
 from ctgan_utils.figures.distances import curve_figure
@@ -68,10 +69,7 @@ def page(evaluations: Mapping[str, Evaluation], places: Sequence[Place]) -> byte
     parts = []
     for name, e in evaluations.items():
         text = html.escape("\n".join(lines(e.report)))
-        pictures = "".join(
-            f'<img src="data:image/png;base64,{base64.b64encode(_png(figure)).decode()}">'
-            for figure in figures(e)
-        )
+        pictures = "".join(map(_picture, figures(e)))
         parts.append(f"<h2>{html.escape(name)}</h2><pre>{text}</pre>{pictures}")
     metric = next(iter(evaluations.values())).report["metric"]
     ranked = "\n".join(ranking(places, metric))
@@ -105,7 +103,8 @@ def figures(e: Evaluation) -> Iterator[Figure]:
     yield nearest_figure(e.fake, train, list(enumerate(nearest)), caption, columns)
 
 
-def _png(figure: Figure) -> bytes:
+def _picture(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
-    return buffer.getvalue()
+    code = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(alternative_text(figure))}" src="data:image/png;base64,{code}">'
