@@ -248,7 +248,7 @@ def test_the_command_measures_as_evaluate_does_and_goes_on_with_its_folder_alone
         ([], "nothing to do: name experiments, or a plan"),
         (["smal"], "did you mean small"),
         (["small", "--plan", "plan.csv"], "a plan is given with --plan"),
-        (["--plan", "none.csv"], "name experiments, or a plan with --plan FILE"),
+        (["--plan", "none.csv"], "none.csv: can't be read (No such file or directory); name a plan"),
         (["small", "--shard", "3/2"], "it must be I/N"),
         (["small", "--data", "x.safetensors"], "weights, not images"),
         (["small", "--data", "ct=/none/such"], "/none/such"),

@@ -232,6 +232,7 @@ def test_the_page_holds_the_numbers_and_six_figures(real, extractor):
     e = evaluate(real, real.again.images, extractor)
     page = report.page({"a run <1>": e}, rank({"a run <1>": e})).decode()
     assert page.count("data:image/png;base64,") == 6
-    assert page.count('<img alt="') == 6 and 'alt="First half: real; second half: generated.' in page
+    assert page.count('<img alt="') == 6
+    assert 'alt="First half: real; second half: generated.' in page
     assert "a run &lt;1&gt;" in page
     assert f"{e.report['metric']} {e.report['value']:.2f}" in page
