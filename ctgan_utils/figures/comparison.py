@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from ctgan_utils.figures import FAKE, GREY, ONE, REAL, add_caption, new_figure, show_image
@@ -56,6 +57,9 @@ def seeds_figure(
     axis.set_yticks(range(len(values)), list(values))
     axis.invert_yaxis()
     axis.set(xscale="log", xlabel=f"{label} (log scale)")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
     return add_caption(fig, caption)
 
 

@@ -4,7 +4,8 @@
 
 TASK is segmentation, reconstruction, registration or classification; all four if none is named. In a task all
 arms have the same patients, networks, learning rate and number of images seen, with three seeds each, and are
-judged on the 600 slices of 42 patients that none has seen. Each task has its table, RUNS/tasks_TASK.csv, with
+judged on the 600 slices of 42 patients that none has seen. The arms of segmentation called few learn
+from eight of the patients only, drawn anew for each seed. Each task has its table, RUNS/tasks_TASK.csv, with
 a row for each arm, seed and patient; rows go there as an arm is done, and what is there already is not
 trained again. The seeds run one after the other, so that a run
 that is stopped leaves whole seeds. About a quarter of an hour on one core without bfloat16, the phantoms not
@@ -85,7 +86,10 @@ def pairs_made(train, weights, tissues):
 
 
 def changed_copies(images, tissues):
-    """COPIES of slices and of their tissues [N, 1, S, S], moved and stretched together, as `augment` does."""
+    """COPIES of each slice, float [N, 1, S, S] in [-1, 1], with its tissues, uint8; both changed alike.
+
+    All are moved and stretched, by as much as `augment` does.
+    """
     images, tissues = (pictures.repeat(COPIES, 1, 1, 1) for pictures in (images, tissues))
     transform = torch.zeros(len(images), 2, 3)
     transform[:, 0, 0], transform[:, 1, 1] = (STRETCHED * torch.randn(2, len(images))).exp()
@@ -142,7 +146,7 @@ def segmentation_task(train, test, runs):
     )
 
     def few(seed, *added):
-        """On FEW patients, with changed copies of their slices, and with slices generated from the copies."""
+        """On FEW patients, and what is added: "changed" copies, slices "generated" from their tissues."""
         patients = train.groups.unique()
         chosen = patients[torch.randperm(len(patients))[:FEW]]
         mine = train[torch.nonzero(torch.isin(train.groups, chosen))[:, 0]]
