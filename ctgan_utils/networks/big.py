@@ -7,6 +7,30 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torch.nn.utils.parametrizations import spectral_norm
 
+# channels at 4x4, 8x8, ..., in widths: tables 4 and 5, and for less than 128x128 the like of them
+GENERATOR = {
+    8: (16, 2),
+    16: (16, 4, 2),
+    32: (16, 8, 4, 2),
+    64: (16, 16, 8, 4, 2),
+    128: (16, 16, 8, 4, 2, 1),
+    256: (16, 16, 8, 8, 4, 2, 1),
+}
+# channels behind each block of the critic, of which the last keeps the size
+CRITIC = {
+    8: (1, 2),
+    16: (1, 2, 4),
+    32: (1, 2, 4, 8),
+    64: (1, 2, 4, 8, 16),
+    128: (1, 2, 4, 8, 16, 16),
+    256: (1, 2, 4, 8, 8, 16, 16),
+}
+
+
+def attended(image_size: int) -> int:
+    """The side of the maps that self-attention works on: 64 as in the paper, or half of a smaller image's."""
+    return min(64, image_size // 2)
+
 
 def conv(in_channels: int, out_channels: int, kernel_size: int, bias: bool = True) -> nn.Module:
     """A convolution that keeps the size, of spectral norm 1 (Miyato 2018)."""
@@ -73,20 +97,19 @@ class BigGenerator(nn.Module):
 
     z is split into equal parts: the first goes through a linear layer to 16 width channels at 4x4, each
     other one, joined to an embedding of the class that all share, into the normalisations of one block. The
-    blocks have 16, 8, 4 and 2 times width channels (64x64), the third is followed by self-attention.
+    blocks have GENERATOR[S] times width channels, with self-attention once between them.
     """
 
     def __init__(self, image_size: int, z_dim: int, width: int, classes: int) -> None:
         super().__init__()
-        doublings = int(math.log2(image_size // 4))
-        channels = [16 * width, *(2 * width << k for k in reversed(range(doublings)))]
-        channels[1] = min(channels[1], 16 * width)
-        self.z_dim, self.part = z_dim, z_dim // (doublings + 1)
+        channels = [times * width for times in GENERATOR[image_size]]
+        self.z_dim, self.part = z_dim, z_dim // len(channels)
         self.embedding = nn.Embedding(classes, self.part)
         self.stem = spectral_norm(nn.Linear(self.part, channels[0] * 16))
         told = 2 * self.part
         self.blocks = nn.ModuleList(UpBlock(a, b, told) for a, b in zip(channels, channels[1:]))
-        self.attention = SelfAttention(channels[-2])
+        self.attended = int(math.log2(attended(image_size) // 4))  # blocks before the attention
+        self.attention = SelfAttention(channels[self.attended])
         self.norm = nn.BatchNorm2d(channels[-1])
         self.image = conv(channels[-1], 1, 3)
         self.apply(orthogonal)
@@ -95,8 +118,8 @@ class BigGenerator(nn.Module):
         first, *parts = z.split(self.part, dim=1)[: len(self.blocks) + 1]
         shared = self.embedding(labels)
         x = self.stem(first).unflatten(1, (-1, 4, 4))
-        for block, part in zip(self.blocks, parts):
-            if block is self.blocks[-1]:
+        for k, (block, part) in enumerate(zip(self.blocks, parts)):
+            if k == self.attended:
                 x = self.attention(x)
             x = block(x, torch.cat([part, shared], dim=1))
         return torch.tanh(self.image(torch.relu(self.norm(x))).float())
@@ -124,24 +147,27 @@ class DownBlock(nn.Module):
 class BigCritic(nn.Module):
     """Images [N, 1, S, S] and labels int64 [N] -> scores [N], with the projection of Miyato 2018.
 
-    Residual blocks halve the resolution to 4x4 while the channels double from width, self-attention follows
-    the first, a last block keeps the size; the map is summed up behind a ReLU.
+    Residual blocks halve the resolution to 4x4, with self-attention once between them, to CRITIC[S] times
+    width channels; a last block keeps the size; the map is summed up behind a ReLU.
     """
 
     def __init__(self, image_size: int, width: int, classes: int) -> None:
         super().__init__()
-        channels = [1, *(width << k for k in range(int(math.log2(image_size // 4))))]
-        blocks = [DownBlock(a, b, first=a == 1) for a, b in zip(channels, channels[1:])]
-        self.blocks = nn.ModuleList([*blocks, DownBlock(channels[-1], 2 * channels[-1], halve=False)])
-        self.attention = SelfAttention(channels[1])
-        self.score = spectral_norm(nn.Linear(2 * channels[-1], 1))
-        self.embedding = spectral_norm(nn.Embedding(classes, 2 * channels[-1]))
+        channels = [1, *(times * width for times in CRITIC[image_size])]
+        blocks = [DownBlock(a, b, first=a == 1) for a, b in zip(channels, channels[1:-1])]
+        self.blocks = nn.ModuleList([*blocks, DownBlock(channels[-2], channels[-1], halve=False)])
+        self.attended = int(math.log2(image_size // attended(image_size)))  # blocks before the attention
+        self.attention = SelfAttention(channels[self.attended])
+        self.score = spectral_norm(nn.Linear(channels[-1], 1))
+        self.embedding = spectral_norm(nn.Embedding(classes, channels[-1]))
         self.apply(orthogonal)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        x = self.attention(self.blocks[0](images))
-        for block in self.blocks[1:]:
+        x = images
+        for k, block in enumerate(self.blocks, 1):
             x = block(x)
+            if k == self.attended:
+                x = self.attention(x)
         with torch.autocast(images.device.type, enabled=False):
             features = torch.relu(x.float()).sum((2, 3))
             return self.score(features)[:, 0] + (self.embedding(labels) * features).sum(1)

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import batch_norm, relu
 from torch.testing import assert_close
 
+from ctgan_utils.networks import big
 from ctgan_utils.networks.big import (
     BigCritic,
     BigGenerator,
@@ -127,6 +128,33 @@ def test_every_weight_of_both_networks_learns():
         if p.grad is None or not p.grad.any()
     ]
     assert silent == []
+
+
+def test_at_the_papers_size_the_networks_have_the_numbers_of_the_authors_code(monkeypatch):
+    """70,433,988 and 87,982,370 parameters at 128x128 with 96 channels and 1,000 classes, in colour.
+
+    The authors' embedding of the class has 128 numbers, ours as many as a part of z, 20.
+    """
+    for slow in ("orthogonal", "spectral_norm"):  # neither changes how many there are
+        monkeypatch.setattr(big, slow, lambda module: module)
+    G, D = BigGenerator(128, 120, 96, 1_000), BigCritic(128, 96, 1_000)
+    norms = sum(layer.norm.num_features for layer in G.modules() if isinstance(layer, ToldBatchNorm))
+    embedded = (128 - 20) * (1_000 + 2 * norms)
+    colour = 2 * (96 * 9 + 1), 2 * (96 * 9 + 96)
+    count_G, count_D = (sum(p.numel() for p in network.parameters()) for network in (G, D))
+    assert count_G + embedded + colour[0] == 70_433_988
+    assert count_D + colour[1] == 87_982_370
+    assert (G.attended, D.attended) == (4, 1)  # maps of 64x64
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64, 128, 256])
+def test_images_and_scores_have_their_shapes_at_every_size(size):
+    G, D = BigGenerator(size, 14, 1, 4), BigCritic(size, 2, 4)
+    labels = torch.tensor([0, 3])
+    with torch.no_grad():
+        images = G(torch.randn(2, 14), labels)
+        assert images.shape == (2, 1, size, size)
+        assert D(images, labels).shape == (2,)
 
 
 def test_a_latent_too_short_to_be_split_is_refused():
