@@ -89,7 +89,8 @@ def test_a_system_in_one_file_trains_resumes_samples_evaluates_and_is_listed(run
 
     run("sample", "whole", "--n", 9, "--out", "nine.png")
     run("export", "whole", "--out", "G.safetensors")
-    report = json.loads(run("evaluate", "--real", "phantom", "--fake", "G.safetensors", "--json").stdout)
+    run("phantom", "--n", 300, "--size", 32, "--seed", 1, "--out", "unseen")
+    report = json.loads(run("evaluate", "--real", "unseen", "--fake", "G.safetensors", "--json").stdout)
     assert report["size"] == 32
     assert report["value"] > report["distances"]["FD-ct"]["other patients"]
     assert any(line.startswith("least-squares ") for line in run("experiments").stdout.splitlines())
