@@ -9,8 +9,10 @@ from typing import Any
 from cycler import cycler
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -50,6 +52,14 @@ def show_image(
     axis.spines[:].set_visible(False)
     axis.set_title(title or "")
     return shown
+
+
+def plain_log(axis: XAxis | YAxis) -> None:
+    """A logarithmic x or y axis with plain numbers (0.5, 20) at 1, 2, 3 and 5 of each decade."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def add_caption(fig: Figure, text: str) -> Figure:

@@ -16,7 +16,7 @@ from ctgan_utils.networks.blocks import LearnableKernel, LinearStem, ResizeConvo
 from ctgan_utils.networks.critics import ConvCritic
 from ctgan_utils.networks.generators import Generator
 
-GAP = 1.5  # between two maps, where the names of the layers stand
+GAP = 1.65  # between two maps, where the names of the layers stand
 NAMES: dict[type[nn.Module], str] = {
     nn.BatchNorm2d: "batch norm",
     nn.GroupNorm: "layer norm",
@@ -107,7 +107,7 @@ def _draw(axis: Axes, stages: list[Stage], is_generator: bool) -> None:
             arrow = {"arrowstyle": "->", "color": "0.3"}
             axis.annotate("", (left - 0.05, 0), (end + 0.05, 0), arrowprops=arrow)
             middle, names = (left + end) / 2, "\n".join(stage.layers)
-            axis.text(middle, -0.12, names, ha="center", va="top", fontsize=6.5, color="0.3")
+            axis.text(middle, -0.12, names, ha="center", va="top", fontsize=8, color="0.3")
         for level, (back, text) in enumerate(stage.added):
             _addition(axis, stages, lefts, k, back, text, level)
 
@@ -134,7 +134,7 @@ def _addition(
     curve = {"arrowstyle": "->", "color": OTHER, "connectionstyle": f"arc3,rad={-bend}"}
     axis.annotate("", (x1, y1 + 0.05), (x0, y0 + 0.05), arrowprops=curve)
     apex = (x0 + x1 - bend * (y1 - y0)) / 2, (y0 + y1 + bend * (x1 - x0)) / 2
-    axis.text(apex[0], apex[1] + 0.1, text, ha="center", va="bottom", fontsize=7, color=OTHER)
+    axis.text(apex[0], apex[1] + 0.1, text, ha="center", va="bottom", fontsize=8, color=OTHER)
 
 
 def _layers(*modules: nn.Module) -> tuple[str, ...]:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, GREY, ONE, REAL, add_caption, new_figure, show_image
+from ctgan_utils.figures import FAKE, GREY, ONE, REAL, add_caption, new_figure, plain_log, show_image
 from ctgan_utils.metrics import mean_interval
 
 
@@ -55,11 +54,8 @@ def seeds_figure(
         axis.plot(sum(seeds) / len(seeds), k, "|", color="black", markersize=10)
         axis.plot(floors[name], k, "|", color=REAL, markersize=10)
     axis.set_yticks(range(len(values)), list(values))
-    axis.invert_yaxis()
-    axis.set(xscale="log", xlabel=f"{label} (log scale)")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter("")
+    axis.set(xlabel=f"{label} (log scale)", ylim=(len(values) - 0.5, -0.5))
+    plain_log(axis.xaxis)
     return add_caption(fig, caption)
 
 
@@ -76,8 +72,7 @@ def changes_figure(changes: Mapping[str, Sequence[float]], caption: str, label: 
         axis.plot(sum(differences) / len(differences), k, "|", color="black", markersize=10)
     axis.axvline(0, color=GREY, lw=1)
     axis.set_yticks(range(len(changes)), list(changes))
-    axis.invert_yaxis()
-    axis.set(xlabel=label)
+    axis.set(xlabel=label, ylim=(len(changes) - 0.5, -0.5))
     return add_caption(fig, caption)
 
 
@@ -116,6 +111,7 @@ def budget_figure(
     for (name, (images, values)), style in zip(curves.items(), ("o--", "o-", "s--", "s-")):
         axis.plot(images, values, style, color=FAKE, markersize=6, label=name)
     axis.axhline(floor, color=REAL, label="real slices against real slices")
-    axis.set(xlabel="real images seen in training", ylabel=f"{label} (log scale)", yscale="log")
+    axis.set(xlabel="real images seen in training", ylabel=f"{label} (log scale)")
+    plain_log(axis.yaxis)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return add_caption(fig, caption)

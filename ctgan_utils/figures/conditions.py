@@ -7,15 +7,17 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ctgan_utils.figures import FAKE, GREY, REAL, add_caption, new_figure
+from ctgan_utils.figures import CYCLE, FAKE, GREY, REAL, add_caption, new_figure
 
 
 def spots_figure(points: Mapping[str, Tensor], asked: Tensor, centres: Tensor, caption: str) -> Figure:
     """Generated points {title: [N, 2]} in the colour of what was asked, [N]; centres [K, 2] as crosses."""
-    fig, axes = new_figure(1, len(points), figsize=(4 * len(points), 4), squeeze=False)
+    size = 4 * len(points), 4
+    fig, axes = new_figure(1, len(points), figsize=size, squeeze=False, sharex=True, sharey=True)
+    colours = np.array(CYCLE)[: len(centres)]
     for axis, (title, made) in zip(axes[0], points.items()):
-        axis.scatter(*made.T, c=asked, cmap="tab10", s=8, vmin=0, vmax=9)
-        axis.scatter(*centres.T, marker="+", s=160, c=range(len(centres)), cmap="tab10", vmin=0, vmax=9)
+        axis.scatter(*made.T, c=colours[asked], s=8)
+        axis.scatter(*centres.T, marker="+", s=160, c=colours)
         axis.set(title=title, xlabel="first coordinate", ylabel="second coordinate", aspect="equal")
     return add_caption(fig, caption)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ctgan_utils import metrics
-from ctgan_utils.figures import FAKE, ONE, OTHER, REAL, add_caption, new_figure
+from ctgan_utils.figures import FAKE, ONE, OTHER, REAL, add_caption, new_figure, plain_log
 
 DISTANCES = {
     "total variation": "#8d6a9f",
@@ -36,7 +36,7 @@ def distances_figure(
         right.set(title="derivative in θ", ylabel="per unit of θ", ylim=(-4, 4))
     for axis in axes[-1]:
         axis.set_xlabel("shift θ")
-    axes[0, 0].legend(fontsize=7, loc="upper center")
+    axes[0, 0].legend(fontsize=8, loc="upper center")
     return add_caption(fig, caption)
 
 
@@ -80,7 +80,9 @@ def curve_figure(
         values = metrics.frechet_curve(real, features, sizes, seed=seed)
         axis.fill_between(sizes, values.min(1), values.max(1), color=colour, alpha=0.25, linewidth=0)
         axis.plot(sizes, values.mean(1), "o-", color=colour, label=name, markersize=3)
-    axis.set(xscale="log", yscale="log", xlabel="images on each side", ylabel="Fréchet distance")
+    axis.set(xlabel="images on each side", ylabel="Fréchet distance")
+    for side in (axis.xaxis, axis.yaxis):
+        plain_log(side)
     axis.legend()
     return add_caption(fig, caption)
 
@@ -100,7 +102,8 @@ def ladder_figure(
             colour = colours[name.removeprefix(CONTROL)]
             axis.plot(strengths[1:], values[1:], style, markersize=4, color=colour, label=name)
             axis.axhline(values[0], color="0.5", lw=1, ls=":")
-        axis.set(title=title, xlabel="strength of the fault (0 to 1)", ylabel="distance", yscale="log")
+        axis.set(title=title, xlabel="strength of the fault (0 to 1)", ylabel="distance")
+        plain_log(axis.yaxis)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")
     return add_caption(fig, caption)
 

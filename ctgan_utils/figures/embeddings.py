@@ -12,6 +12,8 @@ from sklearn.decomposition import PCA
 
 from ctgan_utils.figures import FAKE, REAL, add_caption, new_figure
 
+PARTS = 10  # in which two clouds are drawn by turns, so that neither hides the other
+
 
 def pca_figure(
     panels: Mapping[str, tuple[np.ndarray, np.ndarray]], dimensions: int, caption: str, azimuth: float = -60
@@ -34,10 +36,11 @@ def pca_figure(
     low, high = everything.min(0), everything.max(0)
     limits = np.stack([low - 0.03 * (high - low), high + 0.03 * (high - low)], 1)
     for axis, (title, pair) in zip(axes.flat, clouds.items()):
-        for points, colour, mark, name in zip(pair, (REAL, FAKE), "o^", ("real", "generated")):
-            extra = {"depthshade": False} if solid else {}
-            look = {"s": 16, "alpha": 0.75, "marker": mark, "edgecolors": "white", "linewidths": 0.4, **extra}
-            axis.scatter(*points.T, color=colour, label=name, **look)
+        for part in range(PARTS):
+            for points, colour, mark, name in zip(pair, (REAL, FAKE), "o^", ("real", "generated")):
+                look = {"s": 16, "alpha": 0.75, "marker": mark, "edgecolors": "white", "linewidths": 0.4}
+                look |= {"depthshade": False} if solid else {}
+                axis.scatter(*points[part::PARTS].T, color=colour, label="_" * (part > 0) + name, **look)
         names = dict(zip(("xlabel", "ylabel", "zlabel"), labels))
         axis.set(title=title, **names, **dict(zip(("xlim", "ylim", "zlim"), limits)))
         if solid:
@@ -45,7 +48,8 @@ def pca_figure(
             axis.set_box_aspect(None, zoom=0.85)
             for side in (axis.xaxis, axis.yaxis, axis.zaxis):
                 side.set_pane_color((1, 1, 1))
-                side.set_major_locator(MaxNLocator(5))
+                side.set_major_locator(MaxNLocator(4))
+                side.labelpad = 6
     axes[0, 0].legend(markerscale=1.5)
     return add_caption(fig, caption)
 
@@ -65,7 +69,7 @@ def densities_figure(
                 if values is not None:
                     sns.kdeplot(values[:, k], ax=axis, color=colour, fill=True, label=label)
             axis.set(xlabel=f"feature {k}", ylabel="density", title=title if k == features[0] else None)
-    axes[0, 0].legend(fontsize=7, loc="upper right", handlelength=1)
+    axes[0, 0].legend(fontsize=8, loc="upper right", handlelength=1)
     return add_caption(fig, caption)
 
 

@@ -76,5 +76,5 @@ def grids_figure(grids: Mapping[str, ArrayLike], caption: str, digits: int = 1) 
         for (row, column), value in np.ndenumerate(grid):
             colour = "white" if value < (low + high) / 2 else "black"
             text = f"{value:.{digits}f}"
-            axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+            axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     return add_caption(fig, caption)

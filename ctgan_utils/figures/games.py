@@ -72,7 +72,7 @@ def surfaces_figure(
         if axis is axes[0, 0]:
             axis.plot([], [], "o", color=REAL, ms=4, label="real")
             axis.plot([], [], "o", color=FAKE, ms=4, label="generated")
-            axis.legend(fontsize=7, loc="upper left", frameon=True, framealpha=0.8, borderpad=0.3)
+            axis.legend(fontsize=8, loc="upper left", frameon=True, framealpha=0.8, borderpad=0.3)
         if not probability:
             fig.colorbar(surface, ax=axis, shrink=0.65, ticks=MaxNLocator(4), format="{x:.3g}", label=label)
     axes[0, 0].set_ylabel("$x_2$")

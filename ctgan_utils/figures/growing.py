@@ -56,8 +56,8 @@ def tradeoff_figure(curve: Mapping[str, tuple[float, float]], caption: str) -> F
     """Precision against recall, {name of the point: (recall, precision)}, the points joined in order."""
     fig, axis = new_figure(figsize=(6, 4))
     recalls, precisions = zip(*curve.values())
-    axis.plot(recalls, precisions, "o-", color=FAKE)
+    axis.plot(recalls, precisions, "o-", color=FAKE, clip_on=False)
     for name, place in curve.items():
-        axis.annotate(name, place, (6, 4), textcoords="offset points")
-    axis.set(xlabel="recall (variety)", ylabel="precision (quality)", xlim=(0, 1), ylim=(0, 1.05))
+        axis.annotate(name, place, (8, -12), textcoords="offset points")
+    axis.set(xlabel="recall (variety)", ylabel="precision (quality)", xlim=(0, 1), ylim=(-0.06, 1.05))
     return add_caption(fig, caption)

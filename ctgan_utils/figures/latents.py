@@ -45,5 +45,5 @@ def walk_figure(
         right.plot(np.linspace(0, 1, len(length)), length, color=colour, label=path)
     right.axvline(t, color="0.3", lw=0.8)
     right.set(xlabel="position between the latents", ylabel="length of z", ylim=(0, 1.4 * typical))
-    right.legend(ncols=3, fontsize=7, loc="lower center")
+    right.legend(ncols=3, fontsize=8, loc="lower center", frameon=True, framealpha=1, edgecolor="white")
     return add_caption(fig, caption)

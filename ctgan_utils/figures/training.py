@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from ctgan_utils.figures import add_caption, new_figure
+from ctgan_utils.figures import add_caption, new_figure, plain_log
 
 
 def losses_figure(histories: Mapping[str, Sequence[Mapping[str, float]]], caption: str) -> Figure:
@@ -29,6 +29,6 @@ def losses_figure(histories: Mapping[str, Sequence[Mapping[str, float]]], captio
             )
         axis.set(xlabel="real images seen (thousands)", title=label)
     if penalised:
-        axes[1].set_yscale("log")
+        plain_log(axes[1].yaxis)
     axes[0].legend()
     return add_caption(fig, caption)

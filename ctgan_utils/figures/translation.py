@@ -40,7 +40,7 @@ def u_net_figure(G: UNet, image_size: int) -> Figure:
     axis.axis("off")
     arrow = {"arrowstyle": "->", "color": "0.3", "shrinkA": 14, "shrinkB": 14}
     for k, ((x, y), text) in enumerate(zip(places, stages)):
-        box = FancyBboxPatch((x - 0.56, y - 0.2), 1.12, 0.4, "round,pad=0.03", fc="#e8eef4", ec="0.4")
+        box = FancyBboxPatch((x - 0.6, y - 0.2), 1.2, 0.4, "round,pad=0.03", fc="#e8eef4", ec="0.4")
         axis.add_patch(box)
         axis.text(x, y, text, ha="center", va="center", fontsize=9)
         if k:
@@ -48,7 +48,7 @@ def u_net_figure(G: UNet, image_size: int) -> Figure:
     for k in range(1, depth) if G.skips else ():
         (left, y), (right, _) = places[k], places[2 * depth - k]
         joined = {"arrowstyle": "->", "color": OTHER}
-        axis.annotate("", (right - 0.61, y), (left + 0.61, y), arrowprops=joined)
+        axis.annotate("", (right - 0.65, y), (left + 0.65, y), arrowprops=joined)
     text = f"U-Net with {count_parameters(G):,} parameters; in each box: channels × height × width."
     if G.skips:
         text += " Orange: maps that are put beside those that come back."
@@ -67,7 +67,7 @@ def patch_figure(D: PatchCritic, shown: Tensor, row: int, column: int, caption: 
     axes[0].add_patch(Rectangle((left, top), D.patch, D.patch, fill=False, ec=OTHER, lw=2))
     scale = scores.abs().max().item() or 1.0
     drawn = axes[1].imshow(scores, cmap="PuOr", vmin=-scale, vmax=scale)
-    axes[1].add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=OTHER, lw=2))
+    axes[1].add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec="black", lw=2))
     axes[1].set(title=f"{scores.numel()} scores, {len(scores)} a side", xticks=[], yticks=[])
     fig.colorbar(drawn, ax=axes[1], label="score (high: real)")
     axes[1].spines[:].set_visible(False)

@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 from scipy import stats
 
-from ctgan_utils.figures import FAKE, REAL, add_caption, alternative_text, new_figure, small_png
+from ctgan_utils.figures import FAKE, REAL, add_caption, alternative_text, new_figure, plain_log, small_png
 from ctgan_utils.figures.architectures import architecture_figure, stages_of
 from ctgan_utils.figures.comparison import changes_figure
 from ctgan_utils.figures.conditions import asked_figure
@@ -94,10 +95,10 @@ def test_clouds_are_all_drawn_and_on_the_same_axes(dimensions):
     first, last = pca_figure({"narrow": narrow, "wide": sets}, dimensions, "Clouds.").axes
     assert first.get_xlim() == last.get_xlim()
     assert first.get_ylim() == last.get_ylim()
-    real, fake = last.collections
-    assert (len(real.get_offsets()), len(fake.get_offsets())) == (40, 30)
-    colours = [tuple(round(255 * part) for part in points.get_facecolor()[0][:3]) for points in (real, fake)]
-    assert colours == [tuple(bytes.fromhex(colour[1:])) for colour in (REAL, FAKE)]
+    drawn = [(to_hex(points.get_facecolor()[0]), len(points.get_offsets())) for points in last.collections]
+    counts = {colour: sum(n for each, n in drawn if each == colour) for colour, _ in drawn}
+    assert counts == {REAL: 40, FAKE: 30}
+    assert [colour for colour, _ in drawn] == [REAL, FAKE] * (len(drawn) // 2)  # by turns: neither hides
 
 
 def test_the_bar_of_a_change_is_the_interval_of_its_mean():
@@ -120,3 +121,15 @@ def test_wishes_and_answers_are_all_drawn_and_in_a_row_on_the_same_axes():
             assert np.array_equal(points, np.stack([asked, said], axis=1))
             (line,) = axis.lines
             assert line.get_slope() == 1
+
+
+def test_a_plain_logarithmic_axis_names_1_2_3_and_5_of_each_decade():
+    _, axis = new_figure()
+    axis.plot([0, 1], [0.4, 20])
+    plain_log(axis.yaxis)
+    low, high = axis.get_ylim()
+    places = [place for place in axis.get_yticks() if low <= place <= high]
+    names = axis.yaxis.get_major_formatter().format_ticks(places)
+    assert names == ["0.5", "1", "2", "3", "5", "10", "20"]
+    assert axis.yaxis.get_minor_formatter().format_ticks([4, 6]) == ["", ""]
+    assert (axis.get_xscale(), axis.get_yscale()) == ("linear", "log")
