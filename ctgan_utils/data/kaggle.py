@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from ctgan_utils.data.image_files import class_of, image_files
 from ctgan_utils.phantom import CLASS_COUNTS, CLASSES
-from ctgan_utils.runtime import UserError
+from ctgan_utils.runtime import UserError, reason_of
 
 DATASET = "nazmul0087/ct-kidney-dataset-normal-cyst-tumor-and-stone"
 EXPECTED = dict(zip(CLASSES, CLASS_COUNTS))
@@ -52,7 +52,7 @@ def _fetch(out: Path) -> None:
         with patch.dict(os.environ, KAGGLEHUB_CACHE=str(partial)):
             fetched = Path(kagglehub.dataset_download(DATASET))
     except Exception as error:  # its own, requests' and the operating system's
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         if reason.startswith(("401", "403")):
             mend = f"Kaggle refuses the token: make a new one and set KAGGLE_API_TOKEN, {BY_HAND}"
         else:

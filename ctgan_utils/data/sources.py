@@ -46,7 +46,7 @@ from ctgan_utils.runtime import (
 Kept = tuple[dict[str, Tensor], dict[str, Any]]  # what the cache keeps: tensors, and notes
 CT_KIDNEY = WORKPLACE / "data" / "ct_kidney"  # where `data kaggle` puts the slices
 MEDNIST = WORKPLACE / "data" / "mednist"  # and `data mednist`
-READERS = discovery, formats, image_files, patients, scale, similarity
+READERS = discovery, formats, grey, image_files, patients, scale, similarity
 LOG = logging.getLogger(__name__)
 
 

@@ -28,6 +28,7 @@ from ctgan_utils.runtime import (
     choose_precision,
     nearest,
     progress,
+    reason_of,
 )
 from ctgan_utils.training.checkpoints import load_weights
 
@@ -197,8 +198,8 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
             return load_file(path)
         tensors = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # of half a dozen kinds, by file format
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not readable as weights ({reason}); fetch the file again") from None
+        mend = "fetch the file again"
+        raise UserError(f"{path}: not readable as weights ({reason_of(error)}); {mend}") from None
     if not isinstance(tensors, dict):
         raise UserError(f"{path}: holds a {type(tensors).__name__}, not named tensors; fetch the file again")
     return tensors

@@ -135,9 +135,10 @@ def test_a_failed_download_names_the_mend_and_leaves_no_file(tmp_path, monkeypat
     assert not list(tmp_path.rglob("*.pth"))
 
 
-def test_a_file_that_is_no_weights_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("text", ["not weights", ""])
+def test_a_file_that_is_no_weights_is_named(tmp_path, monkeypatch, text):
     path = tmp_path / "weights.pth"
-    path.write_text("not weights")
+    path.write_text(text)
     monkeypatch.setenv("CTGAN_WEIGHTS", str(path))
     with pytest.raises(UserError, match=r"weights\.pth: not readable as weights"):
         features.load_extractor("inception")
