@@ -154,7 +154,8 @@ class BigCritic(nn.Module):
     def __init__(self, image_size: int, width: int, classes: int) -> None:
         super().__init__()
         channels = [1, *(times * width for times in CRITIC[image_size])]
-        blocks = [DownBlock(a, b, first=a == 1) for a, b in zip(channels, channels[1:-1])]
+        pairs = enumerate(zip(channels, channels[1:-1]))
+        blocks = [DownBlock(a, b, first=k == 0) for k, (a, b) in pairs]
         self.blocks = nn.ModuleList([*blocks, DownBlock(channels[-2], channels[-1], halve=False)])
         self.attended = int(math.log2(image_size // attended(image_size)))  # blocks before the attention
         self.attention = SelfAttention(channels[self.attended])
