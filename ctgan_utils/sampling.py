@@ -13,7 +13,9 @@ from ctgan_utils.data.slices import CTImages, as_batch
 from ctgan_utils.grey import to_uint8
 from ctgan_utils.runtime import SHIPPED, UserError, nearest
 from ctgan_utils.systems import System, from_dict
+from ctgan_utils.systems.base import History
 from ctgan_utils.training import checkpoints
+from ctgan_utils.training.history import read_history
 
 SYSTEM_OF: MutableMapping[nn.Module, System] = WeakKeyDictionary()  # of the generators that were loaded
 
@@ -39,11 +41,24 @@ def load_shipped(name: str) -> tuple[nn.Module, System]:
 
     Raises UserError for another name.
     """
-    path = SHIPPED / f"{name}-phantom.safetensors"
+    return load_generator(_shipped(name, "safetensors"))
+
+
+def shipped_history(name: str) -> History:
+    """The history of the run that made a generator of load_shipped, where the course has kept it.
+
+    Raises UserError for another name.
+    """
+    return read_history(_shipped(name, "jsonl"))
+
+
+def _shipped(name: str, kind: str) -> Path:
+    path = SHIPPED / f"{name}-phantom.{kind}"
     if not path.exists():
-        shipped = sorted(p.stem.removesuffix("-phantom") for p in SHIPPED.glob("*-phantom.safetensors"))
-        raise UserError(f"{name}: no generator of that name is shipped; {nearest(name, shipped)}")
-    return load_generator(path)
+        what = {"safetensors": "generator", "jsonl": "history"}[kind]
+        shipped = sorted(p.stem.removesuffix("-phantom") for p in SHIPPED.glob(f"*-phantom.{kind}"))
+        raise UserError(f"{name}: no {what} of that name is shipped; {nearest(name, shipped)}")
+    return path
 
 
 def given_by(ct: CTImages, system: System) -> dict[str, Tensor]:

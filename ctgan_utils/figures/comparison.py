@@ -11,18 +11,28 @@ from ctgan_utils.figures import FAKE, GREY, ONE, REAL, add_caption, new_figure, 
 from ctgan_utils.metrics import mean_interval
 
 
-def samples_figure(rows: Mapping[str, np.ndarray | Tensor], caption: str, scale: float = 1.4) -> Figure:
-    """A row of images uint8 [n, 1, H, W] for each name; the first row is of real slices."""
-    columns = max(map(len, rows.values()))
+def samples_figure(
+    rows: Mapping[str, np.ndarray | Tensor], caption: str, scale: float = 1.4, columns: int | None = None
+) -> Figure:
+    """Images uint8 [n, 1, H, W] of each name, side by side; those of the first name are real slices.
+
+    A name with more than `columns` images takes several rows. Without columns, each name has one row.
+    """
+    columns = columns or max(map(len, rows.values()))
+    lines = [
+        (name if start == 0 else "", images[start : start + columns], REAL if k == 0 else FAKE)
+        for k, (name, images) in enumerate(rows.items())
+        for start in range(0, len(images), columns)
+    ]
     fig, axes = new_figure(
-        len(rows), columns, figsize=(scale * columns + 1.5, scale * len(rows)), squeeze=False
+        len(lines), columns, figsize=(scale * columns + 1.5, scale * len(lines)), squeeze=False
     )
-    for k, (name, images) in enumerate(rows.items()):
-        for axis, image in zip(axes[k], images):
+    for (name, images, colour), line in zip(lines, axes):
+        for axis, image in zip(line, images):
             show_image(axis, image[0])
-        for axis in axes[k, len(images) :]:
+        for axis in line[len(images) :]:
             axis.axis("off")
-        axes[k, 0].set_ylabel(name, rotation=0, ha="right", va="center", color=FAKE if k else REAL)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", color=colour)
     fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     return add_caption(fig, caption)
 

@@ -89,6 +89,11 @@ class StyleGenerator(Growing):
         self.styled = len(self.layers)
         self.register_buffer("w_mean", torch.zeros(z_dim))
 
+    @property
+    def in_use(self) -> int:
+        """Styled layers that the image passes at the present size, those that fade in among them."""
+        return 2 * (math.ceil(float(self.grown)) + 1)
+
     def styles(self, z: Tensor, other: Tensor | None = None, cut: Tensor | None = None) -> Tensor:
         """The styles of every layer, [N, styled, z_dim].
 

@@ -49,8 +49,11 @@ class StyleGAN(ProgressiveGAN):
         return G(G.styles(batch["z"]), batch["grain"])  # type: ignore[operator]
 
     def mixed(self, G: nn.Module, batch: Batch) -> Tensor:
-        """Images whose styles come, in that share of them, from a second latent from some layer on."""
-        z, layers = batch["z"], int(G.styled)  # type: ignore[arg-type]
+        """Images whose styles come, in that share of them, from a second latent from some layer on.
+
+        That layer is drawn among those in use at the present size.
+        """
+        z, layers = batch["z"], int(G.in_use)  # type: ignore[arg-type]
         cut = torch.randint(1, layers, (len(z),), device=z.device)
         cut[torch.rand(len(z), device=z.device) >= self.mixing] = layers
         return G(G.styles(z, torch.randn_like(z), cut), batch["grain"])  # type: ignore[operator]

@@ -20,12 +20,13 @@ if TYPE_CHECKING:  # TensorBoard may be absent
 HISTORY = "history.jsonl"
 
 
-def read_history(folder: Path | str) -> History:
-    """The log of a run as a list of {name: number}. A last line cut short by a kill is left out.
+def read_history(run: Path | str) -> History:
+    """The log of a run, its folder or the file itself, as a list of {name: number}.
 
-    Raises UserError that names the line for any other that is no row, or goes back in steps.
+    A last line cut short by a kill is left out, and a folder without a log has no rows. Raises UserError that
+    names the line for any other that is no row, or goes back in steps.
     """
-    path = Path(folder) / HISTORY
+    path = Path(run) if Path(run).is_file() else Path(run) / HISTORY
     if not path.exists():
         return []
     rows: History = []

@@ -320,4 +320,4 @@ def test_a_last_line_that_was_cut_short_is_left_out(tmp_path):
     text = "".join(json.dumps(row) + "\n" for row in ROWS)
     for cut in ("", '{"step": 60, "esti', "\x00"):
         (tmp_path / "history.jsonl").write_text(text + cut)
-        assert read_history(tmp_path) == ROWS
+        assert read_history(tmp_path) == read_history(tmp_path / "history.jsonl") == ROWS

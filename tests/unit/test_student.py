@@ -8,8 +8,6 @@ import pytest
 
 from ctgan_utils.__main__ import main
 from ctgan_utils.course import execute, student
-from ctgan_utils.runtime import UserError
-from ctgan_utils.sampling import load_shipped
 
 SOLVED = '''def double(x):
     """Twice x."""
@@ -87,9 +85,3 @@ def test_a_students_work_is_not_overwritten(tmp_path, capsys):
     assert main(["student", "--out", str(tmp_path)]) == 2
     assert f"{kept}: there already" in capsys.readouterr().err
     assert [kept.read_text() for kept in tmp_path.iterdir()] == ["my answers"]
-
-
-def test_shipped_generators_are_found_by_name():
-    assert load_shipped("large-v1")[1].image_size == 128
-    with pytest.raises(UserError, match="did you mean small"):
-        load_shipped("smal")
