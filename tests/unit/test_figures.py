@@ -4,13 +4,14 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_hex
 from PIL import Image
 from scipy import stats
 
 from ctgan_utils.figures import FAKE, REAL, add_caption, alternative_text, new_figure, plain_log, small_png
 from ctgan_utils.figures.architectures import architecture_figure, stages_of
-from ctgan_utils.figures.comparison import changes_figure
+from ctgan_utils.figures.comparison import changes_figure, samples_figure
 from ctgan_utils.figures.conditions import asked_figure
 from ctgan_utils.figures.embeddings import pca_figure
 from ctgan_utils.systems import get_experiment
@@ -133,3 +134,12 @@ def test_a_plain_logarithmic_axis_names_1_2_3_and_5_of_each_decade():
     assert names == ["0.5", "1", "2", "3", "5", "10", "20"]
     assert axis.yaxis.get_minor_formatter().format_ticks([4, 6]) == ["", ""]
     assert (axis.get_xscale(), axis.get_yscale()) == ("linear", "log")
+
+
+def test_samples_stand_in_rows_below_real_slices_in_their_order():
+    images = torch.arange(11, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 4, 4)
+    fig = samples_figure({"real": images[:3], "short": images[3:5], "long": images[5:]}, "Eleven.", columns=3)
+    shown = [int(axis.images[0].get_array()[0, 0]) if axis.images else None for axis in fig.axes]
+    assert shown == [0, 1, 2, 3, 4, None, 5, 6, 7, 8, 9, 10]
+    labels = [(axis.get_ylabel(), axis.yaxis.label.get_color()) for axis in fig.axes[::3]]
+    assert labels == [("real", REAL), ("short", FAKE), ("long", FAKE), ("", FAKE)]
