@@ -3,11 +3,13 @@
     python tests/benchmarks/scarce.py FOLDER RUNS [SEEDS]
 
 FOLDER is `python -m ctgan_utils phantom --n 20000 --size 64 --seed 1`, whose slices are halved to 32x32; the
-task is to tell whether a contrast agent was given. Of another folder its classes and groups take the place of
-contrast and patients, and there is no task. Each of SEEDS (3) draws its own patients; the unseen are always
-the same. Rows are written as they are done, and what is there is not trained again: RUNS/scarce.csv (a row
-for each GAN), scarce_curves.csv (on its way), scarce_task.csv (a row for each classifier). RUNS gets the
-generators. About five minutes of one core for each seed.
+task is to tell whether a contrast agent was given. Of another folder its classes and groups take the place
+of contrast and patients, and there is no task; groups of more than MOST slices, which similarity has chained
+together out of many patients, are left out, and with few groups there are fewer unseen ones. Each of SEEDS
+(3) draws its own patients; the unseen are always the same. Rows are written as they are done, and what is
+there is not trained again: RUNS/scarce.csv (a row for each GAN), scarce_curves.csv (on its way),
+scarce_task.csv (a row for each classifier). RUNS gets the generators. About ten minutes of one core with
+bfloat16 for each seed.
 """
 
 import csv
@@ -34,8 +36,9 @@ from ctgan_utils.training import checkpoints
 from ctgan_utils.training.runs import new_trainer
 
 SIZE, PHANTOM_SEED = 32, 1
-SIDES_SEED = 1_000  # of the patients from whom it is learnt which side is left
-PATIENTS, UNSEEN = (5, 20, 80), 100
+SIDES_SEED, SIDES_PATIENTS = 1_000, 80  # from whom it is learnt which side is left
+PATIENTS, UNSEEN = (5, 10, 20, 50, 200), 100
+MOST = 300
 IMAGES, STOPS, SAMPLES, CLASSIFIER_STEPS = 6_400, 4, 1_000, 150
 ADAPTIVE = "policy=diffaugment", "target=0.6", "reach=2000"
 GANS = {"GAN": (), "GAN, DiffAugment": ("policy=diffaugment",), "GAN, adaptive": ADAPTIVE}
@@ -168,23 +171,27 @@ def main(source, folder, seeds=3):
     torch.set_num_threads(1)
     tables, ct = Tables(folder), data.load(source, SIZE)
     phantoms = ct.grouped_by == "patient" and ct.classes == CLASSES
-    ct = with_contrast(ct) if phantoms else ct
-    mirrored = sides(scarce.choose(ct, PATIENTS[-1], UNSEEN, SIDES_SEED).new)
-    share = mirrored(scarce.choose(ct, PATIENTS[0], UNSEEN).unseen.images)
+    ct = with_contrast(ct) if phantoms else ct[torch.nonzero(ct.groups.bincount()[ct.groups] <= MOST)[:, 0]]
+    groups = len(ct.groups.unique())
+    unseen = min(UNSEEN, groups // 3)
+    most = (groups - unseen) // 2
+    print(f"{ct.source}: {len(ct):,} slices of {groups}, {unseen} of them unseen", flush=True)
+    mirrored = sides(scarce.choose(ct, min(SIDES_PATIENTS, most), unseen, SIDES_SEED).new)
+    share = mirrored(scarce.choose(ct, PATIENTS[0], unseen).unseen.images)
     print(f"real unseen slices called mirrored: {share:.3f}", flush=True)
 
     def run(arm, patients, settings, seed):
         weights = folder / f"{arm}-{patients}-{seed}.safetensors"
         if (arm, patients, seed) not in tables.done["scarce"]:
-            choice = scarce.choose(ct, patients, UNSEEN, seed)
+            choice = scarce.choose(ct, patients, unseen, seed)
             train(tables, arm, settings, choice, patients, seed, weights, mirrored)
 
     for seed in range(seeds):
-        for patients in PATIENTS:
+        for patients in (n for n in PATIENTS if n <= most):
             for arm, settings in GANS.items():
                 run(arm, patients, settings, seed)
             if phantoms:
-                judge(tables, scarce.choose(ct, patients, UNSEEN, seed), patients, seed, folder)
+                judge(tables, scarce.choose(ct, patients, unseen, seed), patients, seed, folder)
     for seed in range(seeds):
         for arm, (patients, settings) in MORE.items():
             run(arm, patients, settings, seed)

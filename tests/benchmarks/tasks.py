@@ -85,12 +85,11 @@ def pairs_made(train, weights, tissues):
         return torch.cat([system.generate(G, {"tissues": part}) for part in parts])
 
 
-def changed_copies(images, tissues):
-    """COPIES of each slice, float [N, 1, S, S] in [-1, 1], with its tissues, uint8; both changed alike.
+def changed(images, tissues):
+    """Slices, float [N, 1, S, S] in [-1, 1], and their tissues, uint8, moved and stretched alike.
 
-    All are moved and stretched, by as much as `augment` does.
+    By as much as `augment` does.
     """
-    images, tissues = (pictures.repeat(COPIES, 1, 1, 1) for pictures in (images, tissues))
     transform = torch.zeros(len(images), 2, 3)
     transform[:, 0, 0], transform[:, 1, 1] = (STRETCHED * torch.randn(2, len(images))).exp()
     transform[:, :, 2] = MOVED * torch.randn(len(images), 2)
@@ -98,6 +97,11 @@ def changed_copies(images, tissues):
     light = grid_sample(images + 1, grid, align_corners=False) - 1  # black comes in
     drawn = grid_sample(tissues.float(), grid, mode="nearest", align_corners=False)
     return light, drawn.to(torch.uint8)
+
+
+def changed_copies(images, tissues):
+    """COPIES of each slice and its tissues, changed."""
+    return changed(images.repeat(COPIES, 1, 1, 1), tissues.repeat(COPIES, 1, 1, 1))
 
 
 def segmentation_task(train, test, runs):
