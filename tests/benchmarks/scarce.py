@@ -47,6 +47,16 @@ MORE = {  # (patients, settings) of what is compared at one number of patients o
     "flips, one in two": (20, ("policy=flips", "probability=0.5")),
     "flips, one in four": (20, ("policy=flips", "probability=0.25")),
 }
+TASK = {  # what fills the batches of a classifier, in equal parts; whether it is changed
+    "real": (("few",), False),
+    "real, changed": (("few",), True),
+    "real and GAN": (("few", "GAN"), False),
+    "real and GAN, DiffAugment": (("few", "GAN, DiffAugment"), False),
+    "both, changed": (("few", "GAN, DiffAugment"), True),
+    "GAN, DiffAugment alone": (("GAN, DiffAugment",), False),
+    "as many new patients": (("twice",), False),
+    "as many new patients, changed": (("twice",), True),
+}
 COLUMNS = {
     "scarce": [
         "arm",
@@ -141,29 +151,22 @@ def train(tables, arm, settings, choice, patients, seed, weights, mirrored):
 
 def judge(tables, choice, patients, seed, folder):
     """The classifiers of one seed and number of patients."""
+    missing = [arm for arm in TASK if (arm, patients, seed) not in tables.done["scarce_task"]]
+    if not missing:
+        return
     few, new = ((ct.images, ct.labels) for ct in (choice.few, choice.new))
-    made = {}
+    sources = {"few": few, "twice": tuple(torch.cat(pair) for pair in zip(few, new))}
+    classes = len(choice.few.classes)
+    wanted = torch.arange(SAMPLES) % classes
     for arm in ("GAN", "GAN, DiffAugment"):
         G, system = load_generator(folder / f"{arm}-{patients}-{seed}.safetensors")
-        wanted = torch.arange(SAMPLES) % len(choice.few.classes)
-        made[arm] = sample(G, SAMPLES, seed=1, given={"wanted": wanted}), wanted
-    both = tuple(torch.cat(pair) for pair in zip(few, new))
-    classical = partial(augment, probability=0.5)
-    arms = {
-        "real": ([few], None),
-        "real, changed": ([few], classical),
-        "real and GAN": ([few, made["GAN"]], None),
-        "real and GAN, DiffAugment": ([few, made["GAN, DiffAugment"]], None),
-        "both, changed": ([few, made["GAN, DiffAugment"]], classical),
-        "GAN, DiffAugment alone": ([made["GAN, DiffAugment"]], None),
-        "as many new patients": ([both], None),
-        "as many new patients, changed": ([both], classical),
-    }
-    for arm, (sources, changed) in arms.items():
-        if (arm, patients, seed) not in tables.done["scarce_task"]:
-            classes = len(choice.few.classes)
-            network = scarce.train_classifier(sources, classes, CLASSIFIER_STEPS, seed, changed)
-            tables.add("scarce_task", arm, patients, seed, scarce.balanced_accuracy(network, choice.unseen))
+        sources[arm] = sample(G, SAMPLES, seed=1, given={"wanted": wanted}), wanted
+    for arm in missing:
+        names, changed = TASK[arm]
+        learnt = [sources[name] for name in names]
+        change = partial(augment, probability=0.5) if changed else None
+        network = scarce.train_classifier(learnt, classes, CLASSIFIER_STEPS, seed, change)
+        tables.add("scarce_task", arm, patients, seed, scarce.balanced_accuracy(network, choice.unseen))
 
 
 def main(source, folder, seeds=3):
