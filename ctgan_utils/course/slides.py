@@ -23,6 +23,7 @@ from ctgan_utils.runtime import atomic_write
 
 LEAD = 420  # letters at most of a text that opens a slide; a longer one is for the notes
 LIST = 700  # letters at most of a list that is shown
+TABLE = 1_500  # letters at most of a table's rows; those of a longer one go on, on further slides
 LEFT_OUT = ("References",)  # sections without slides
 PLAN = re.compile(r"^## How to teach from this$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
@@ -119,7 +120,7 @@ def _add_text(slides: list[Slide], element: Tag) -> None:
     elif element.name == "ol" and slides[-1].title == "Exercises":
         _open(slides, is_new=bool(slides[-1].shown)).shown.append(text)
     elif element.name == "table":
-        _show(slides, text)
+        _show_table(slides, element)
     elif _fits(slides[-1], element):
         slides[-1].shown.append(text)
     else:
@@ -146,7 +147,7 @@ def _add_code(slides: list[Slide], cell: NotebookNode, name: str) -> None:
         elif "text/html" in data:
             table = BeautifulSoup(pages.Renderer(name).output_html(data["text/html"]), "html.parser").table
             if table:
-                _show(slides, str(table))
+                _show_table(slides, table)
 
 
 def _open(slides: list[Slide], is_new: bool = False) -> Slide:
@@ -163,6 +164,22 @@ def _show(slides: list[Slide], markup: str) -> None:
     slide = _open(slides, is_new=not has_room)
     slide.shown.append(markup)
     slide.is_full = True
+
+
+def _show_table(slides: list[Slide], table: Tag) -> None:
+    """Show a table; a long one on several slides, each with its head, unless cells reach over rows."""
+    rows = [] if table.select_one("tbody [rowspan]") else table.select("tbody > tr")
+    parts: list[list[Tag]] = [[]]
+    for row in rows:
+        if parts[-1] and sum(len(r.get_text()) for r in [*parts[-1], row]) > TABLE:
+            parts.append([])
+        parts[-1].append(row.extract())
+    body = table.tbody
+    for part in parts:
+        if body and part:
+            body.clear()
+            body.extend(part)
+        _show(slides, str(table))
 
 
 def _picture(png: str, title: str) -> str:

@@ -74,6 +74,26 @@ def test_pictures_and_tables_have_slides_of_their_own_and_streams_none():
     assert "style" not in second.shown[0]
 
 
+def table_of(*rows):
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    html = f"<table><thead><tr><th>head</th></tr></thead><tbody>{body}</tbody></table>"
+    return code(v4.new_output("display_data", {"text/html": html}))
+
+
+def test_a_long_table_goes_on_on_the_next_slide_with_its_head():
+    long = [f"<td>{k} {'x' * (slides.TABLE // 3)}</td>" for k in range(7)]
+    found = slides_of("## A", table_of(*long))
+    assert [len(part.shown) for part in found] == [1] * 4
+    assert all(text(part.shown[0]).startswith("head") for part in found)
+    assert re.findall(r"\d", "".join(text(part.shown[0]) for part in found)) == list("0123456")
+
+
+def test_a_table_with_cells_over_several_rows_stays_whole():
+    long = [f'<th rowspan="2">{k}</th><td>{"x" * slides.TABLE}</td>' for k in range(3)]
+    (slide,) = slides_of("## A", table_of(*long))
+    assert len(BeautifulSoup(slide.shown[0], "html.parser").select("tbody tr")) == 3
+
+
 def test_equations_are_shown_with_the_text_that_opens_them():
     (slide,) = slides_of("## A\n\nWe have\n\n$$x = 1 \\tag{2.1}$$\n\nand so on.")
     assert "(2.1)" in text(slide.shown[1])
