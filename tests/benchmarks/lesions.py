@@ -1,13 +1,13 @@
 """Lesions found by a network that learnt from few patients, for notebook 19.
 
-    python tests/benchmarks/lesions.py FOLDER RUNS [SEEDS]
+    python tests/benchmarks/lesions.py RUNS [SEEDS]
 
-FOLDER is `python -m ctgan_utils phantom --n 20000 --size 64 --seed 1`, of which scarce.py draws the same few
-patients with each of SEEDS (5). A small U-Net learns to name the organs and the lesions, always from as many
-images; judged are 100 patients whom no arm has seen. The arms differ in what it learns from: the slices of
-the few patients, unchanged or changed; slices that pix2pix, which has learnt from these patients alone, makes
-of their changed tissues; as many new patients. RUNS/scarce_lesions.csv gets a row for each U-Net as it is
-done, and what is there is not trained again. About 20 minutes of one core for each seed.
+Each of SEEDS (5) draws its own few patients, class by class in turn, of the phantom's. A small U-Net learns to
+name the organs and the lesions, always from as many images; judged are 100 patients whom no arm has seen. The
+arms differ in what it learns from: the slices of the few patients, unchanged or changed; slices that pix2pix,
+which has learnt from these patients alone, makes of their changed tissues; as many new patients.
+RUNS/scarce_lesions.csv gets a row for each U-Net as it is done, and what is there is not trained again. About
+a quarter of an hour of one core for each seed.
 """
 
 import csv
@@ -30,6 +30,7 @@ from ctgan_utils.tasks.learning import BATCH, applied, learn
 from ctgan_utils.tasks.segmentation import ORGANS, organ_weights, organs_of
 
 SIZE, SEEDS, SEEN, MADE = 64, 5, 2_400, 1_000
+PHANTOMS = 8_000  # slices, of more than 500 patients
 COLUMNS = "arm,patients,seed,organs,lesion"
 ARMS = {  # what fills the batches, in equal parts; whether the real slices are changed
     "real": (("few",), False),
@@ -88,7 +89,7 @@ def judge(network, ct):
     return float(np.mean(list(means.values()))), float(lesion)
 
 
-def main(source, folder, seeds=SEEDS):
+def main(folder, seeds=SEEDS):
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     table = folder / "scarce_lesions.csv"
@@ -96,7 +97,7 @@ def main(source, folder, seeds=SEEDS):
         atomic_write(table, f"{COLUMNS}\n".encode())
     with table.open(newline="") as file:
         done = {(row["arm"], int(row["patients"]), int(row["seed"])) for row in csv.DictReader(file)}
-    ct = data.load(source, SIZE, truth=["tissues"])
+    ct = data.load_phantom(PHANTOMS, SIZE, 1, ["tissues"])
     for seed in range(seeds):
         for patients in PATIENTS:
             missing = [arm for arm in ARMS if (arm, patients, seed) not in done]
@@ -116,4 +117,4 @@ def main(source, folder, seeds=SEEDS):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
