@@ -2,12 +2,12 @@
 
     python tests/benchmarks/lesions.py RUNS [SEEDS]
 
-Each of SEEDS (5) draws its own few patients, class by class in turn, of the phantom's. A small U-Net learns to
-name the organs and the lesions, always from as many images; judged are 100 patients whom no arm has seen. The
-arms differ in what it learns from: the slices of the few patients, unchanged or changed; slices that pix2pix,
-which has learnt from these patients alone, makes of their changed tissues; as many new patients.
-RUNS/scarce_lesions.csv gets a row for each U-Net as it is done, and what is there is not trained again. About
-a quarter of an hour of one core for each seed.
+Each of SEEDS (5) draws its own few patients, class by class in turn, of the phantom's. A small U-Net learns
+to name the organs and the lesions, always from as many images; judged are 100 patients whom no arm has
+seen. The arms differ in what it learns from: the slices of the few patients, unchanged or changed; slices
+that pix2pix, which has learnt from these patients alone, makes of their changed tissues; as many new
+patients. RUNS/scarce_lesions.csv gets a row for each U-Net as it is done, and what is there is not trained
+again. About a quarter of an hour of one core for each seed.
 """
 
 import csv
