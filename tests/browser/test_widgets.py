@@ -18,6 +18,8 @@ from playwright.sync_api import expect
 from ctgan_utils.course.execute import notebook_paths
 
 WIDGETS = [path for path in notebook_paths() if "ipywidgets" in path.read_text()]
+SLIDERS = [path for path in WIDGETS if "Slider" in path.read_text()]
+(QUIZ,) = [path for path in WIDGETS if path.stem == "20_visual_test"]
 RUN_ALL = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
 PICTURES = "box => [...box.querySelectorAll('img')].map(image => image.src).join()"
 
@@ -65,8 +67,8 @@ def _wait_for(address, server, log):
     raise AssertionError(log.read_text())
 
 
-@pytest.mark.parametrize("path", WIDGETS, ids=lambda path: path.stem)
-def test_pictures_follow_the_sliders(path, lab, browser):
+def opened(path, lab, browser):
+    """A page of JupyterLab that runs all cells of a notebook."""
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
     page.goto(f"{lab}/lab/workspaces/{path.stem}/tree/{path.name}")  # else the last one opens too
     page.wait_for_selector(".jp-Notebook", timeout=60_000)
@@ -74,6 +76,16 @@ def test_pictures_follow_the_sliders(path, lab, browser):
         "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
     )
     page.evaluate(RUN_ALL)
+    return page
+
+
+def test_every_notebook_with_widgets_has_a_test():
+    assert {*WIDGETS} == {*SLIDERS, QUIZ}
+
+
+@pytest.mark.parametrize("path", SLIDERS, ids=lambda path: path.stem)
+def test_pictures_follow_the_sliders(path, lab, browser):
+    page = opened(path, lab, browser)
     complaints = page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']")
     assert not [text for text in complaints.all_inner_texts() if "Traceback" in text]
     boxes = page.locator(".jp-OutputArea-output:has(.noUi-handle)")
@@ -84,6 +96,22 @@ def test_pictures_follow_the_sliders(path, lab, browser):
         before = another_picture(page, box, "")
         box.locator(".noUi-handle").first.press("ArrowLeft")
         another_picture(page, box, before)
+    page.close()
+
+
+def test_the_quiz_counts_answers_and_ends(lab, browser):
+    page = opened(QUIZ, lab, browser)
+    box = page.locator(".jp-OutputArea-output:has(button.jupyter-button)")
+    expect(box).to_have_count(1, timeout=60_000)
+    real, generated = box.locator("button").all()
+    pictures = another_picture(page, box, "")
+    generated.click()
+    another_picture(page, box, pictures)
+    while real.is_enabled():
+        real.click()
+        page.wait_for_timeout(300)
+    expect(box).to_contain_text(' right; ANSWERS = "gr')
+    assert generated.is_disabled()
     page.close()
 
 
