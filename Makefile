@@ -20,7 +20,7 @@ help:
 	@echo '     course DATA=DIR            on a folder of real slices'
 	@echo '     course PROFILE=thesis      at the scale of the thesis (smoke, lesson or thesis)'
 	@echo 'make test                       style, types, unit tests, and every notebook at the smallest scale'
-	@echo 'make lab                        open the notebooks in JupyterLab'
+	@echo 'make lab                        open notebook 00 in JupyterLab, with the others beside it'
 	@echo 'make slides                     a deck of slides for each notebook, into build/slides/'
 	@echo 'make student [STUDENT=DIR]      copy the notebooks into DIR (student/) with their solutions emptied'
 	@echo '     student NBGRADER=1         a course folder of nbgrader instead'
@@ -45,7 +45,7 @@ test-browser: $(INSTALLED)
 	$(RUN) pytest tests/browser
 
 lab: $(INSTALLED)
-	$(VENV)/bin/jupyter lab notebooks
+	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb
 
 student: $(INSTALLED)
 	@$(RUN) ctgan_utils student --out "$(STUDENT)" $(if $(NBGRADER),--nbgrader)
