@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -89,7 +89,8 @@ def run_course(data: str, profile: str, seed: int, out: Path) -> list[str]:
     with get_context("spawn").Pool(at_once, signal.signal, ignored) as pool:
         for path, result in pool.imap_unordered(run, paths):
             results[path] = result
-            left = _minutes_left(expected, results, time.perf_counter() - begun)
+            took = {done: r["seconds"] for done, r in results.items()}
+            left = minutes_left(expected, took, at_once)
             done = f"[{len(results)}/{len(paths)}]"
             print(f"{done} {path.stem:24} {result['seconds']:4.0f} s   {left}", flush=True)
             if result["error"]:
@@ -181,8 +182,15 @@ def notebook_table() -> str:
     return "\n".join(lines)
 
 
-def _minutes_left(expected, done, elapsed):
-    if any(seconds is None for seconds in expected.values()):
+def minutes_left(expected: Mapping[Path, float | None], took: Mapping[Path, float], at_once: int) -> str:
+    """About how long the notebooks that are not among those that took some seconds still take, in words.
+
+    This machine is as slow as they were against what was expected. A minute counts as if it had gone as
+    expected, so that the first notebook, which draws the data for all, says little. "" if nothing is known.
+    """
+    known = {path: seconds for path, seconds in expected.items() if seconds is not None}
+    if len(known) < len(expected):
         return ""
-    todo = sum(seconds for path, seconds in expected.items() if path not in done)
-    return f"about {todo * elapsed / sum(expected[path] for path in done) / 60:.1f} min left"
+    done = sum(known[path] for path in took)
+    slowness = (sum(took.values()) + 60) / (done + 60)
+    return f"about {(sum(known.values()) - done) * slowness / at_once / 60:.0f} min left"

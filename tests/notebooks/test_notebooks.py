@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -170,6 +171,17 @@ def test_the_course_goes_on_after_a_failure_and_names_it(tmp_path, monkeypatch, 
     works = nbformat.read(out / "notebooks" / "99_works.ipynb", 4)
     assert works.cells[-1].outputs[0].text == "smoke\n"
     assert (out / "html" / "98_fails.html").exists()
+
+
+def test_minutes_left_follow_the_slowness_of_what_has_ended():
+    first, second, third = paths = [Path(name) for name in "abc"]
+    expected = dict(zip(paths, (60, 600, 1_200)))
+    assert execute.minutes_left(expected, {first: 60}, 1) == "about 30 min left"  # as fast as expected
+    assert execute.minutes_left(expected, {first: 60}, 2) == "about 15 min left"
+    assert execute.minutes_left(expected, {first: 180}, 1) == "about 60 min left"  # (180 + 60) / (60 + 60)
+    assert execute.minutes_left(expected, {first: 60, second: 1_380}, 1) == "about 42 min left"
+    assert execute.minutes_left(expected, dict(zip(paths, (1, 1, 1))), 1) == "about 0 min left"
+    assert execute.minutes_left({**expected, third: None}, {first: 60}, 1) == ""
 
 
 def test_cleaning_leaves_outputs_and_renumbers():
