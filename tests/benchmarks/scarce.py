@@ -4,12 +4,12 @@
 
 FOLDER is `python -m ctgan_utils phantom --n 20000 --size 64 --seed 1`, whose slices are halved to 32x32; the
 task is to tell whether a contrast agent was given. Of another folder its classes and groups take the place
-of contrast and patients, and there is no task; groups of more than MOST slices, which similarity has chained
-together out of many patients, are left out, and with few groups there are fewer unseen ones. Each of SEEDS
-(3) draws its own patients; the unseen are always the same. Rows are written as they are done, and what is
-there is not trained again: RUNS/scarce.csv (a row for each GAN), scarce_curves.csv (on its way),
-scarce_task.csv (a row for each classifier). RUNS gets the generators. About ten minutes of one core with
-bfloat16 for each seed.
+of contrast and patients, and with one class there is no task; groups of more than MOST slices, which
+similarity has chained together out of many patients, are left out, and with few groups there are fewer
+unseen ones. Each of SEEDS (3) draws its own patients; the unseen are always the same. Rows are written as
+they are done, and what is there is not trained again: RUNS/scarce.csv (a row for each GAN),
+scarce_curves.csv (on its way), scarce_task.csv (a row for each classifier). RUNS gets the generators. About
+ten minutes of one core with bfloat16 for each seed.
 """
 
 import csv
@@ -193,7 +193,7 @@ def main(source, folder, seeds=3):
         for patients in (n for n in PATIENTS if n <= most):
             for arm, settings in GANS.items():
                 run(arm, patients, settings, seed)
-            if phantoms:
+            if len(ct.classes) > 1:
                 judge(tables, scarce.choose(ct, patients, unseen, seed), patients, seed, folder)
     for seed in range(seeds):
         for arm, (patients, settings) in MORE.items():
