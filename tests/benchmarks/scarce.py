@@ -8,8 +8,8 @@ of contrast and patients, and with one class there is no task; groups of more th
 similarity has chained together out of many patients, are left out, and with few groups there are fewer
 unseen ones. Each of SEEDS (3) draws its own patients; the unseen are always the same. Rows are written as
 they are done, and what is there is not trained again: RUNS/scarce.csv (a row for each GAN),
-scarce_curves.csv (on its way), scarce_task.csv (a row for each classifier). RUNS gets the generators. About
-ten minutes of one core with bfloat16 for each seed.
+scarce_curves.csv (on its way), scarce_task.csv (a row for each classifier). RUNS gets the generators. A
+quarter of a minute of one core for each GAN.
 """
 
 import csv
@@ -38,7 +38,7 @@ from ctgan_utils.training.runs import new_trainer
 SIZE, PHANTOM_SEED = 32, 1
 SIDES_SEED, SIDES_PATIENTS = 1_000, 80  # from whom it is learnt which side is left
 PATIENTS, UNSEEN = (5, 10, 20, 50, 200), 100
-MOST = 300
+MOST = 300  # slices of a group; a larger one is of many patients
 IMAGES, STOPS, SAMPLES, CLASSIFIER_STEPS = 6_400, 4, 1_000, 150
 ADAPTIVE = "policy=diffaugment", "target=0.6", "reach=2000"
 GANS = {"GAN": (), "GAN, DiffAugment": ("policy=diffaugment",), "GAN, adaptive": ADAPTIVE}
