@@ -16,6 +16,7 @@ from ctgan_utils.metrics.edges import (
     loose_ends,
     short_pieces,
 )
+from ctgan_utils.metrics.faults import faults, line_marks, pooled
 from ctgan_utils.metrics.frechet import (
     GaussianStatistics,
     frechet_curve,
@@ -69,6 +70,7 @@ __all__ = [
     "edge_continuity",
     "edge_density",
     "edge_precision_recall",
+    "faults",
     "fleiss_kappa",
     "frechet_curve",
     "frechet_distance",
@@ -79,6 +81,7 @@ __all__ = [
     "interval",
     "kernel_distance",
     "kernel_distance_subsets",
+    "line_marks",
     "loose_ends",
     "mean_interval",
     "memorisation_ratio",
@@ -93,6 +96,7 @@ __all__ = [
     "one_of_each",
     "packet_distances",
     "packet_gains",
+    "pooled",
     "precision_recall",
     "radial_power_spectrum",
     "resample",
