@@ -1,5 +1,6 @@
 """Distances between sets of images: on plain feature arrays [N, d], and on uint8 images [N, 1, H, W]."""
 
+from ctgan_utils.metrics.blemishes import blemishes, line_marks, pooled
 from ctgan_utils.metrics.bootstrap import (
     difference_interval,
     interval,
@@ -16,7 +17,6 @@ from ctgan_utils.metrics.edges import (
     loose_ends,
     short_pieces,
 )
-from ctgan_utils.metrics.faults import faults, line_marks, pooled
 from ctgan_utils.metrics.frechet import (
     GaussianStatistics,
     frechet_curve,
@@ -58,6 +58,7 @@ __all__ = [
     "auc_interval",
     "binomial_interval",
     "blank_space",
+    "blemishes",
     "body_brightness",
     "body_width",
     "copied_share",
@@ -70,7 +71,6 @@ __all__ = [
     "edge_continuity",
     "edge_density",
     "edge_precision_recall",
-    "faults",
     "fleiss_kappa",
     "frechet_curve",
     "frechet_distance",

@@ -1,70 +1,112 @@
-"""The faults of thesis 4.5.1, on slices that were spoilt by one of them at a time."""
+"""Faults do what they say, and FD-ct grows with each of them."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
-from scipy.ndimage import gaussian_filter
+import torch
 
-from ctgan_utils.metrics import faults, line_marks, pooled
-
-AIR, BODY = 5.0, 120.0
-
-
-@pytest.fixture(scope="module")
-def discs():
-    """uint8 [12, 64, 64]: a soft-edged disc in air."""
-    y, x = np.mgrid[:64, :64] - 32.0
-    disc = np.where(np.hypot(y, x) < 20, BODY, AIR)
-    return np.repeat(gaussian_filter(disc, 1.0).round().astype(np.uint8)[None], 12, axis=0)
+from ctgan_utils import data, metrics
+from ctgan_utils.evaluation import features
+from ctgan_utils.evaluation.faults import CONTROLS, FAULTS, MODES
 
 
 @pytest.fixture(scope="module")
-def blank():
-    y, x = np.mgrid[:64, :64] - 32.0
-    return np.hypot(y, x) > 28
+def halves():
+    """Two sets of the phantom's slices without a patient in common."""
+    return data.split(data.load_phantom(800, 64, seed=7), 0.5)
 
 
-def test_a_disc_has_one_line_and_no_fault(discs, blank):
-    found = pooled(faults(discs, blank, AIR))
-    density = found.pop("edge density, %")
-    assert density / 100 * 64**2 == pytest.approx(2 * np.pi * 20, rel=0.05)  # as many pixels as it is long
-    assert found == pytest.approx(dict.fromkeys(found, 0.0), abs=0.06)
+def apply(name, ct, strength):
+    return FAULTS[name](ct, strength, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("fault", ["haze, grey levels", "noise in the air, grey levels"])
-def test_what_is_added_to_the_air_is_told(discs, blank, fault):
-    rng = np.random.default_rng(0)
-    added = 7.0 if fault.startswith("haze") else 20 + rng.normal(0, 6, discs.shape)
-    spoilt = (
-        np.where(np.hypot(*(np.mgrid[:64, :64] - 32.0)) > 25, discs + added, discs).round().astype(np.uint8)
-    )
-    value = pooled(faults(spoilt, blank, AIR))[fault]
-    assert value == pytest.approx(7.0 if fault.startswith("haze") else 6.0, rel=0.06)
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_no_strength_changes_nothing_and_keeps_the_shape(halves, name):
+    ct, _ = halves
+    faulty = apply(name, ct, 0.5)
+    assert faulty.shape == ct.images.shape
+    assert faulty.dtype == torch.uint8
+    if name == "mode dropping":
+        assert sorted(map(bytes, apply(name, ct, 0).numpy())) == sorted(map(bytes, ct.images.numpy()))
+    else:
+        assert torch.equal(apply(name, ct, 0), ct.images)
 
 
-def test_noise_on_a_surface_is_told_and_not_its_edge(discs, blank):
-    inside = np.hypot(*(np.mgrid[:64, :64] - 32.0)) < 19
-    noise = np.random.default_rng(1).normal(0, 4, discs.shape)
-    spoilt = np.where(inside, discs + noise, discs).round().astype(np.uint8)
-    found = pooled(faults(spoilt, blank, AIR))
-    assert found["noise on surfaces, grey levels"] == pytest.approx(4, rel=0.1)
-    assert found["noise in the air, grey levels"] == pytest.approx(0, abs=0.02)
+def test_noise_has_the_deviation_it_names(halves):
+    grey = replace(halves[0], images=torch.full((50, 1, 64, 64), 128, dtype=torch.uint8))
+    difference = FAULTS["noise"](grey, 0.5, torch.Generator().manual_seed(0)).float() - 128
+    assert difference.std().item() == pytest.approx(16, rel=0.02)
 
 
-def test_a_line_drawn_twice_and_one_that_stops_are_told(discs):
-    small = (np.hypot(*(np.mgrid[:64, :64] - 32.0)) < 16) * 60
-    twice = (discs // 2 + gaussian_filter(small.astype(float), 0.7)).round().astype(np.uint8)
-    marks = line_marks(twice)
-    assert marks["drawn twice"].sum() > 0.9 * marks["edge"].sum()
-    step = 100.0 + (np.arange(64) >= 32) * np.linspace(0, 100, 64)[:, None]  # fades towards the top
-    fading = gaussian_filter(step, 1.0).round().astype(np.uint8)[None]
-    assert line_marks(fading)["loose end"].sum() == 1
+def test_blur_widens_a_square_by_the_deviation_it_names(halves):
+    square = torch.zeros(1, 1, 64, 64, dtype=torch.uint8)
+    square[..., 27:36, 27:36] = 255
+    blurred = FAULTS["blur"](replace(halves[0], images=square), 1, None)[0, 0].float()
+    offset = torch.arange(64) - 31.0
+    variance = (blurred.sum(0) * offset**2).sum() / blurred.sum()
+    assert variance.item() == pytest.approx((9**2 - 1) / 12 + 2**2, rel=0.02)
 
 
-def test_sets_are_added_up_slice_by_slice(discs, blank):
-    rng = np.random.default_rng(2)
-    noisy = (discs + rng.normal(0, 9, discs.shape)).clip(0, 255).round().astype(np.uint8)
-    both = faults(np.concatenate([discs, noisy]), blank, AIR)
-    apart = pooled(faults(noisy, blank, AIR))
-    assert pooled(both, np.arange(12, 24)) == pytest.approx(apart)
-    tops = {name: (top[:0], of[:0]) for name, (top, of) in both.items()}
-    assert all(np.isnan(value) for value in pooled(tops).values())
+def test_a_swirl_turns_a_bar_about_its_middle():
+    axis = torch.linspace(-1, 1, 65)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    bar = (255 * torch.exp(-2000 * y**2) * (x.abs() < 0.2)).round().to(torch.uint8)[None, None]
+    ct = data.CTImages(bar, torch.zeros(1), ("Normal",), torch.zeros(1), "patient", "a bar")
+    turned = FAULTS["swirl"](ct, 1, None)[0, 0].float()
+    assert turned[32, 32] == 255
+    assert turned[26:39, 32].sum() > 3 * turned[32, 26:39].sum()
+
+
+def test_missing_lesions_are_replaced_by_normal_slices(halves):
+    ct, _ = halves
+    normal = {image.tobytes() for image in ct.images[ct.labels == ct.classes.index("Normal")].numpy()}
+    lost = [image.tobytes() in normal for image in apply("missing lesions", ct, 1).numpy()]
+    assert all(lost)
+
+
+def left(images, ct):
+    """(how many different slices of a set images are, and of how many patients)."""
+    of = {image.tobytes(): int(group) for image, group in zip(ct.images.numpy(), ct.groups)}
+    slices = {image.tobytes() for image in images.numpy()}
+    return len(slices), len({of[image] for image in slices})
+
+
+def test_mode_dropping_leaves_slices_that_look_alike(halves):
+    ct, _ = halves
+    kept = apply("mode dropping", ct, 1)
+    slices, _ = left(kept, ct)
+    assert len(ct) / MODES / 3 < slices < 3 * len(ct) / MODES
+    assert kept.float().std(0).mean() < 0.9 * ct.images.float().std(0).mean()
+
+
+def test_the_control_of_mode_dropping_is_as_small_and_of_all_modes(halves):
+    ct, _ = halves
+    for strength in (0.4, 1):
+        dropped = apply("mode dropping", ct, strength)
+        control = CONTROLS["mode dropping"](ct, strength, torch.Generator().manual_seed(0))
+        assert left(control, ct) == left(dropped, ct)
+    assert control.float().std(0).mean() > dropped.float().std(0).mean()
+
+
+def test_the_control_of_missing_lesions_replaces_as_many_slices_and_keeps_lesions(halves):
+    ct, _ = halves
+    control = CONTROLS["missing lesions"](ct, 1, torch.Generator().manual_seed(0))
+    faulty = apply("missing lesions", ct, 1)
+    normal = ct.labels == ct.classes.index("Normal")
+    assert torch.equal(control[normal], ct.images[normal])
+    assert torch.equal(faulty[normal], ct.images[normal])
+    diseased = {image.tobytes() for image in ct.images[~normal].numpy()}
+    assert all(image.tobytes() in diseased for image in control[~normal].numpy())
+    assert left(control[~normal], ct)[1] <= len(ct.groups[normal].unique())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fd_ct_grows_with_a_fault(halves, name):
+    extractor, (ct, other) = features.load_extractor("ct"), halves
+    real = features.extract(extractor, other.images)
+    strengths = (0, 0.2, 0.4, 0.6, 0.8, 1)
+    values = [
+        metrics.frechet_distance(real, features.extract(extractor, apply(name, ct, s))) for s in strengths
+    ]
+    assert values == sorted(values)
+    assert values[-1] > 1.5 * values[0]

@@ -1,10 +1,10 @@
 """The faults that thesis 4.5.1 names, in several trainings of each system, for notebook 10.
 
-    python tests/benchmarks/faults.py FOLDER RUNS
+    python tests/benchmarks/blemishes.py FOLDER RUNS
 
 FOLDER is from `phantom --n 20000 --size 64 --seed 1`. RUNS is the folder of a campaign: what it lacks of
 DCGAN (tuned), the Small GAN, and the Small GAN with its kernel, three seeds each with 32,000 images, is
-trained there, two minutes a run on one core with bfloat16. RUNS/faults.csv has a row for each run and one
+trained there, two minutes a run on one core with bfloat16. RUNS/blemishes.csv has a row for each run and one
 each for slices of unseen and of training patients, 1,000 images in every row.
 """
 
@@ -54,11 +54,11 @@ def main(folder: str, runs: Path) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    atomic_write(runs / "faults.csv", text.getvalue().encode())
+    atomic_write(runs / "blemishes.csv", text.getvalue().encode())
 
 
 def row(name, seed, seen, images, blank, air):
-    found = metrics.pooled(metrics.faults(images, blank, air))
+    found = metrics.pooled(metrics.blemishes(images, blank, air))
     measured = {fault: f"{value:.4g}" for fault, value in found.items()}
     return {"images of": name, "seed": seed, "images seen": seen, **measured}
 

@@ -33,7 +33,7 @@ def line_marks(images: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def faults(images: np.ndarray, blank: np.ndarray, air: float) -> Counts:
+def blemishes(images: np.ndarray, blank: np.ndarray, air: float) -> Counts:
     """The faults of each slice of uint8 [N, H, W], so that sets of slices can be added up by `pooled`.
 
     blank, bool [H, W], is where slices show nothing but air (blank_space), and air the air's grey level. A
