@@ -106,9 +106,11 @@ class Canvas:
         """
         (cos, sin), x, y = self.turn, np.asarray(x), np.asarray(y)
         x, y = cos * x - sin * y + self.shift[0], cos * y + sin * x + self.shift[1]
-        box = (0.0, np.inf) if z is None else (z, r), (y, r + 14), (x, r + 14)
+        middle = (np.zeros(1) if z is None else np.asarray(z)), np.asarray(y), np.asarray(x)
+        margin = (np.inf if z is None else r), r + 14, r + 14
         axes = self.z.ravel(), self.axis, self.axis
-        at = tuple(slice(*np.searchsorted(a, (np.min(k) - m, np.max(k) + m))) for a, (k, m) in zip(axes, box))
+        ends = ((k.min() - m, k.max() + m) for k, m in zip(middle, margin))
+        at = tuple(slice(*np.searchsorted(axis, pair)) for axis, pair in zip(axes, ends))
         q = self.x[at], self.y[at], self.z[at[0]]
         if wobble:
             q = q[0] + wobble * self.ripple[0][at], q[1] + wobble * self.ripple[1][at], q[2]
