@@ -99,7 +99,7 @@ def search_figure(
     norm = LogNorm(every.min(), every.max())
     for axis, (name, values) in zip(axes[0], found.items()):
         axis.imshow(values, cmap="Greys", norm=norm, alpha=0.7, aspect="auto")
-        best = np.unravel_index(values.argmin(), values.shape)
+        best = divmod(int(values.argmin()), values.shape[1])
         for (i, j), value in np.ndenumerate(values):
             frame = {"edgecolor": "black", "facecolor": "white"} if (i, j) == best else None
             color = "white" if norm(value) > 0.7 else "black"

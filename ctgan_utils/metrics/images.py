@@ -149,7 +149,8 @@ def _patches(images: np.ndarray, levels: int, level: int, corners: np.ndarray) -
     parts = []
     for k, block in enumerate(_float_blocks(images)):
         pixels = laplacian_level(block, level, levels)
-        windows = np.lib.stride_tricks.sliding_window_view(pixels, (PATCH, PATCH), axis=(1, 2))
+        lines = np.lib.stride_tricks.sliding_window_view(pixels, PATCH, axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(lines, PATCH, axis=2)
         rows, columns = corners[:, k * BLOCK : k * BLOCK + len(pixels)]
         parts.append(windows[np.arange(len(pixels))[:, None], rows, columns].reshape(-1, PATCH**2))
     patches = np.concatenate(parts)

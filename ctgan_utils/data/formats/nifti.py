@@ -67,7 +67,7 @@ def _read(path: Path, reading: Reading) -> ImageFile:
             file.read(1)  # beyond the voxels stands the checksum
             if len(content) < size:
                 raise UserError(CUT)
-            stored = np.ndarray(shape, dtype, content, order="F")
+            stored: np.ndarray = np.ndarray(shape, dtype, content, order="F")
         elif path.stat().st_size < start + size:
             raise UserError(CUT)
         else:
