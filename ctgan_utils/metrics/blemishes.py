@@ -1,6 +1,5 @@
 """The faults of edges and surfaces that thesis 4.5.1 names, counted slice by slice (notebook 10)."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,8 @@ SLOPE = 12.0  # grey levels per pixel, from which a line begins; it goes on abov
 SOBEL = 8.0  # scikit-image's slopes, which lack Sobel's factor, are that many times as large
 INSIDE = 30.0  # grey levels above the air's, from which a pixel belongs to the body
 
-Counts = dict[
-    str, tuple[np.ndarray, np.ndarray]
-]  # {fault: (what is counted in each slice [N], of how much [N])}
+# {fault, with its unit: (what is counted in each slice [N], out of how much [N])}; per cent are counted as 100
+Counts = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def line_marks(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -37,7 +35,7 @@ def blemishes(images: np.ndarray, blank: np.ndarray, air: float) -> Counts:
     """The faults of each slice of uint8 [N, H, W], so that sets of slices can be added up by `pooled`.
 
     blank, bool [H, W], is where slices show nothing but air (blank_space), and air the air's grey level. A
-    surface is what lies in the body, a pixel or more away from Canny's lines.
+    surface is what lies in the body, a pixel or more away from Canny's lines. Grey levels are those of uint8.
     """
     marks = line_marks(images)
     edge, short, doubled, end = (mark.sum((1, 2)) for mark in marks.values())
@@ -56,7 +54,7 @@ def blemishes(images: np.ndarray, blank: np.ndarray, air: float) -> Counts:
     }
 
 
-def pooled(found: Mapping[str, tuple[np.ndarray, np.ndarray]], index: Any = slice(None)) -> dict[str, float]:
-    """{fault: its value over the slices of an index}; nan where there is nothing to take a share of."""
+def pooled(found: Counts, index: Any = slice(None)) -> dict[str, float]:
+    """{fault: its value over the slices of an index, in its unit}; nan where there is nothing to share."""
     with np.errstate(invalid="ignore"):
         return {name: float(top[index].sum() / of[index].sum()) for name, (top, of) in found.items()}
