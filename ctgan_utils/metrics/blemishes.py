@@ -13,7 +13,7 @@ SLOPE = 12.0  # grey levels per pixel, from which a line begins; it goes on abov
 SOBEL = 8.0  # scikit-image's slopes, which lack Sobel's factor, are that many times as large
 INSIDE = 30.0  # grey levels above the air's, from which a pixel belongs to the body
 
-# {fault, with its unit: (counted in each slice [N], out of how much [N])}; where the unit is %, each counts 100
+# {fault and unit: (counted in each slice [N], out of how much [N])}; for a share in %, each counts 100
 Counts = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
